@@ -1,0 +1,220 @@
+"""The composition root: the only module that knows which adapter stands behind which port.
+
+An `Installation` is what outlives a reload: the store, the keyring, the telemetry. A `Gateway` is assembled
+from it and one version of the configuration, as often as that changes. Commands use the same openers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+import msgspec
+
+from llmgw.config import schema
+from llmgw.config.read import load
+from llmgw.config.schema import Config, Timeouts
+from llmgw.dialects.anthropic import Anthropic
+from llmgw.dialects.dialect import Dialect, ModelCard
+from llmgw.dialects.openai import OpenAI
+from llmgw.errors import ConfigInvalid
+from llmgw.flow.gateway import MODEL_CREATED, Gateway, Provider, Target, target_of
+from llmgw.flow.watch import Watch
+from llmgw.kms import local
+from llmgw.kms.local import LocalKms
+from llmgw.ports import Upstream
+from llmgw.standalone import migrations, store
+from llmgw.standalone.directory import SqliteDirectory
+from llmgw.standalone.lock import StoreLock
+from llmgw.standalone.registry import SqliteRegistry
+from llmgw.telemetry import Telemetry
+from llmgw.upstream.http1 import Http1Client
+from llmgw.upstream.httpx_transport import HttpxTransport
+from llmgw.upstream.simulator import Simulator
+
+DIALECTS: Final[dict[str, Dialect]] = {"openai": OpenAI(), "anthropic": Anthropic()}
+PUBLIC_URLS: Final = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+    "gemini": "https://generativelanguage.googleapis.com",
+}
+"""Where a provider is when `base_url` does not say, by dialect."""
+
+
+def store_path(config: Config, base: Path) -> Path:
+    """The SQLite file; a relative path is relative to the configuration file's folder."""
+    return base / config.store.url.removeprefix("sqlite:///")
+
+
+def keyring_path(config: Config, base: Path) -> Path:
+    """The keyring file, likewise."""
+    return base / config.kms.keyring
+
+
+def open_kms(config: Config, base: Path) -> LocalKms:
+    """The keys that open stored secrets; StoreUnavailable or OperatorError where they cannot be had."""
+    return LocalKms.load(keyring_path(config, base))
+
+
+def create_kms(config: Config, base: Path) -> bool:
+    """Make a keyring where there is none; False where there is."""
+    path = keyring_path(config, base)
+    if path.exists() or path.is_symlink():
+        return False
+    local.create(path)
+    return True
+
+
+def open_registry(config: Config, base: Path) -> SqliteRegistry:
+    """What operators manage; StoreUnavailable where there is no store, or its schema is another."""
+    return SqliteRegistry(store_path(config, base))
+
+
+def create_store(config: Config, base: Path) -> bool:
+    """Make the store where there is none and bring its schema up to date; whether it was made."""
+    path = store_path(config, base)
+    made = store.create(path)
+    migrations.up(path)
+    return made
+
+
+def migrate(config: Config, base: Path) -> list[migrations.Applied]:
+    """Take the pending steps of the store's schema, making the store where there is none."""
+    path = store_path(config, base)
+    store.create(path)
+    return migrations.up(path)
+
+
+def migration_status(config: Config, base: Path) -> migrations.Status:
+    """Which steps of the schema the store has taken."""
+    return migrations.status(store_path(config, base))
+
+
+class Installation:
+    """One gateway process's long-lived parts; a context manager around its whole run.
+
+    Raises, on entering:
+        OperatorError: another process serves this store, or a part cannot be opened.
+    """
+
+    telemetry: Telemetry
+    directory: SqliteDirectory
+
+    def __init__(self, path: Path, config: Config) -> None:
+        self.path = path
+        self.config = config
+        self._version = _version(path)
+        self._parts = ExitStack()
+
+    def __enter__(self) -> Self:
+        base = self.path.parent
+        with ExitStack() as parts:
+            self.telemetry = parts.enter_context(Telemetry(self.config.telemetry))
+            kms = open_kms(self.config, base)
+            parts.enter_context(StoreLock(store_path(self.config, base)))
+            self.directory = parts.enter_context(SqliteDirectory(store_path(self.config, base), kms))
+            self._parts = parts.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._parts.close()
+
+    def read_again(self) -> Config:
+        """The configuration as the file has it now; what is fixed at start keeps its value of the start.
+
+        Raises:
+            ConfigInvalid: the file has errors.
+        """
+        version = _version(self.path)
+        config, _ = load(self.path)
+        self._version = version
+        return config
+
+    def assemble(self, config: Config, previous: Gateway | None) -> Gateway:
+        """A gateway for `config`; transports of providers that did not change are taken from `previous`."""
+        providers = {
+            name: _provider(name, settings, previous) for name, settings in config.providers.items()
+        }
+        targets = {name: _target(model.targets[0], providers) for name, model in config.models.items()}
+        cards = {
+            name: ModelCard(id=name, owned_by=target.provider.name, created=MODEL_CREATED)
+            for name, target in targets.items()
+        }
+        return Gateway(
+            config=config,
+            version=self._version,
+            directory=self.directory,
+            sink=self.telemetry,
+            watch=previous.watch if previous is not None else Watch(),
+            providers=providers,
+            targets=targets,
+            cards=cards,
+        )
+
+
+def _version(path: Path) -> str:
+    """A short name of the file's content."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    except OSError as error:
+        raise ConfigInvalid(f"Cannot read {path}: {error.strerror}.") from error
+
+
+def _provider(name: str, settings: schema.Provider, previous: Gateway | None) -> Provider:
+    kept = previous.providers.get(name) if previous is not None else None
+    if kept is not None and previous is not None and _same_transport(previous.config.providers[name], settings):
+        upstream = kept.upstream
+    else:
+        upstream = _upstream(settings)
+    simulated = settings.dialect == "simulator"
+    dialect = DIALECTS.get(settings.dialect)
+    headers = ()
+    if settings.api_key is not None and dialect is not None:
+        headers = dialect.credential(settings.api_key.reveal())
+    return Provider(
+        name=name,
+        dialects=frozenset(DIALECTS) if simulated else frozenset({settings.dialect}),
+        upstream=upstream,
+        base_path=b"" if simulated else urlsplit(base_url(settings)).path.rstrip("/").encode(),
+        full_paths=simulated,
+        timeouts=settings.timeouts,
+        headers=headers,
+        credential=settings.credential,
+    )
+
+
+def base_url(settings: schema.Provider) -> str:
+    """The provider's address, its own or the public one of its dialect."""
+    return settings.base_url or PUBLIC_URLS[settings.dialect]
+
+
+def _same_transport(old: schema.Provider, new: schema.Provider) -> bool:
+    fields = ("dialect", "base_url", "transport", "proxy", "allow_private", "simulator")
+    return all(getattr(old, field) == getattr(new, field) for field in fields)
+
+
+def _upstream(settings: schema.Provider) -> Upstream:
+    if settings.dialect == "simulator":
+        return Simulator(settings.simulator or schema.Simulation())
+    parts = urlsplit(base_url(settings))
+    origin = f"{parts.scheme}://{parts.netloc}"
+    if settings.transport == "httpx":
+        return HttpxTransport(origin, allow_private=settings.allow_private, proxy=settings.proxy)
+    return Http1Client(origin, allow_private=settings.allow_private)
+
+
+def _target(written: str | schema.Target, providers: dict[str, Provider]) -> Target:
+    target = schema.Target(use=written) if isinstance(written, str) else written
+    provider_name, _, model = target.use.partition("/")
+    provider = providers[provider_name]
+    overrides = msgspec.structs.asdict(target.timeouts)
+    timeouts: Timeouts = msgspec.structs.replace(
+        provider.timeouts, **{name: value for name, value in overrides.items() if value is not None}
+    )
+    return target_of(provider, model, timeouts)

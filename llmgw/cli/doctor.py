@@ -1,0 +1,3 @@
+"""`llmgw doctor`."""
+def doctor() -> None:
+    """Check everything."""

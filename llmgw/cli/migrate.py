@@ -1,0 +1,45 @@
+"""`llmgw migrate`: the schema of the store."""
+
+from __future__ import annotations
+
+import typer
+
+from llmgw import assembly
+from llmgw.cli import render
+from llmgw.cli.options import ConfigPath, Json
+from llmgw.cli.session import Session
+
+app = typer.Typer(no_args_is_help=True, help="The schema of the store.")
+
+
+@app.command()
+def up(config: ConfigPath = None, json: Json = False) -> None:
+    """Bring the store's schema to this version's; creates the store where there is none.
+
+    Example: llmgw migrate up
+    """
+    session = Session.open(config)
+    applied = assembly.migrate(session.config, session.path.parent)
+    if json:
+        render.document({"applied": applied})
+    elif applied:
+        render.out.print("Applied: " + ", ".join(render.text(step.name) for step in applied) + ".")
+    else:
+        render.out.print("The schema is up to date.")
+
+
+@app.command()
+def status(config: ConfigPath = None, json: Json = False) -> None:
+    """Show which steps the store's schema has taken and which are to come.
+
+    Example: llmgw migrate status
+    """
+    session = Session.open(config)
+    found = assembly.migration_status(session.config, session.path.parent)
+    if json:
+        render.document(found)
+        return
+    for step in found.applied:
+        render.out.print(f"{step.number:4}  {render.text(step.name)}  [dim]{render.text(step.applied_at)}[/dim]")
+    for name in found.pending:
+        render.out.print(f"   -  {render.text(name)}  [yellow]pending: llmgw migrate up[/yellow]")

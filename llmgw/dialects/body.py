@@ -1,0 +1,176 @@
+"""A request body as the gateway needs it: which model, streamed or not, and every other byte untouched.
+
+One C pass splits the top-level object into raw member values without building them. Joined up again, `{` key
+`:` value `,` … `}`, the members must give back the very bytes that came: then they are the whole body, and no
+key stands there twice. That matters beyond tidiness: with a duplicate `model` the gateway could check one
+value while the provider uses the other. A request is patched by joining with another `model` value, so
+nothing is ever encoded anew.
+
+Nearly every client writes one of two spacings; any other one, and escaped keys, take the member-by-member walk.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from llmgw.errors import InvalidRequest
+
+_decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_any: Final = msgspec.json.Decoder().decode
+_SPACINGS: Final = ((b'{"', b'":', b',"', b"}"), (b'{"', b'": ', b', "', b"}"))
+"""Opening, after a key, between members, closing: JSON.stringify and httpx; Python's json.dumps."""
+_KEY: Final = rb'[ \t\n\r]*"((?:[^"\\]|\\.)*)"[ \t\n\r]*:[ \t\n\r]*'
+_first_member: Final = re.compile(rb"[ \t\n\r]*\{" + _KEY).match
+_next_member: Final = re.compile(rb"[ \t\n\r]*," + _KEY).match
+_end: Final = re.compile(rb"[ \t\n\r]*\}[ \t\n\r]*").fullmatch
+
+_FIRST_BYTES: Final = {
+    "a string": b'"',
+    "an array": b"[",
+    "an object": b"{",
+    "a boolean": b"tf",
+    "a number": b"-0123456789",
+    "null": b"n",
+}
+"""First bytes of a JSON value, by the type's name (RFC 8259 section 3)."""
+
+
+class FieldType:
+    """The JSON types a field may have, by the names `a string`, `an array`, `an object`, `a boolean`,
+    `a number`, `null`."""
+
+    __slots__ = ("first_bytes", "names")
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.first_bytes = b"".join(_FIRST_BYTES[name] for name in names)
+
+
+class Body:
+    """A client's request body, read once."""
+
+    __slots__ = ("_model_at", "_parts", "model", "raw", "stream")
+
+    def __init__(self, raw: bytes, parts: list[bytes | msgspec.Raw], model_at: int, model: str, stream: bool) -> None:
+        self.raw = raw
+        self._parts = parts
+        self._model_at = model_at
+        self.model = model
+        self.stream = stream
+
+    def with_model(self, model: str) -> bytes:
+        """The body with the `model` value replaced; the very same bytes where it already says so."""
+        if model == self.model:
+            return self.raw
+        self._parts[self._model_at] = msgspec.json.encode(model)
+        return b"".join(self._parts)
+
+
+def read(raw: bytes, types: Mapping[str, FieldType]) -> Body:
+    """Read a request body.
+
+    Args:
+        raw: the bytes as the client sent them.
+        types: what is known of the endpoint's fields; an absent field is the provider's to judge.
+
+    Raises:
+        InvalidRequest: not one JSON object in UTF-8, a top-level key twice, nested too deeply, no model,
+            or a field of the wrong type.
+    """
+    try:
+        members = _decode(raw)
+    except msgspec.ValidationError:
+        raise InvalidRequest("The request body must be a JSON object.") from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(_malformed(raw, error)) from None
+    except RecursionError:
+        raise InvalidRequest("The request body is nested too deeply; send at most about 1,000 levels.") from None
+    if not raw.isascii():
+        try:
+            raw.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidRequest(f"The request body is not valid UTF-8 (byte {error.start}).") from None
+    if "model" not in members:
+        raise InvalidRequest("The field 'model' is missing; name the model to use.", param="model")
+
+    for name, field in types.items():
+        value = members.get(name)
+        if value is not None and memoryview(value)[0] not in field.first_bytes:
+            raise InvalidRequest(f"The field {name!r} must be {' or '.join(field.names)}.", param=name)
+    parts, model_at = _join(raw, members) or _walk(raw, members)
+    model = _decode_any(members["model"])
+    if not isinstance(model, str) or not model:
+        raise InvalidRequest("The field 'model' must be a non-empty string.", param="model")
+    stream = members.get("stream")
+    return Body(raw, parts, model_at, model, stream is not None and memoryview(stream)[0] == _TRUE)
+
+
+_TRUE: Final = ord("t")
+
+
+def _join(raw: bytes, members: dict[str, msgspec.Raw]) -> tuple[list[bytes | msgspec.Raw], int] | None:
+    """The parts of a body in one of the common spacings, and where among them the model's value is."""
+    spacing = _SPACINGS[0]
+    # The first colon of the text is the one behind the first key, unless the key itself holds one.
+    if raw.find(b'": ', 0, 80) >= 0:
+        spacing = _SPACINGS[1]
+    separator, after_key, between, closing = spacing
+    parts: list[bytes | msgspec.Raw] = []
+    model_at = 0
+    for name, value in members.items():
+        parts += (separator, name.encode(), after_key, value)
+        separator = between
+        if name == "model":
+            model_at = len(parts) - 1
+    parts.append(closing)
+    return (parts, model_at) if b"".join(parts) == raw else None
+
+
+def _walk(raw: bytes, members: dict[str, msgspec.Raw]) -> tuple[list[bytes | msgspec.Raw], int]:
+    """The same for a body in any spacing, member by member; InvalidRequest where a key stands twice."""
+    start = end = position = 0
+    find = _first_member
+    for name, value in members.items():
+        content = bytes(value)
+        match = find(raw, position)
+        at = match.end() if match is not None else 0
+        position = at + len(content)
+        if match is None or raw[at:position] != content or not _same_key(match[1], name):
+            raise _duplicate(raw)
+        if name == "model":
+            start, end = at, position
+        find = _next_member
+    if _end(raw, position) is None:
+        raise _duplicate(raw)
+    return [raw[:start], raw[start:end], raw[end:]], 1
+
+
+def _same_key(written: bytes, name: str) -> bool:
+    if b"\\" in written:
+        return bool(_decode_any(b'"' + written + b'"') == name)
+    return written == name.encode()
+
+
+def _malformed(raw: bytes, error: msgspec.DecodeError) -> str:
+    if not raw.strip():
+        return "The request body is empty; send a JSON object."
+    return f"The request body is not valid JSON: {error}."
+
+
+def _duplicate(raw: bytes) -> InvalidRequest:
+    """The refusal that names the repeated key; slow, and reached only to explain."""
+    members: list[tuple[str, object]] = []
+
+    def keep(pairs: list[tuple[str, object]]) -> None:
+        members[:] = pairs  # objects close inside out: the last one kept is the top level
+
+    json.loads(raw, object_pairs_hook=keep)
+    counts = Counter(name for name, _ in members)
+    names = ", ".join(repr(name) for name, count in counts.items() if count > 1)
+    return InvalidRequest(f"The request body has {names} more than once; send each key once.")

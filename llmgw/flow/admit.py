@@ -1,0 +1,70 @@
+"""Who is calling, what for, and may they: everything that is decided before a provider is asked.
+
+The order is part of the contract: the key first (nothing is learned without one), then the body, then the
+model's existence (404), then whether this key may use it (403).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from llmgw.dialects import body as bodies
+from llmgw.dialects.body import Body
+from llmgw.errors import InvalidApiKey, InvalidRequest
+from llmgw.flow.call import Call, Stage
+from llmgw.flow.gateway import Gateway
+from llmgw.keyring import virtual_key
+from llmgw.ports import Directory
+from llmgw.rules import access
+from llmgw.rules.access import KeyRecord
+
+_MISSING: Final = (
+    "No API key was sent; send a virtual key as 'Authorization: Bearer sk-llmgw-...' or as 'x-api-key'."
+)
+_MALFORMED: Final = "The API key is not a virtual key of this gateway (sk-llmgw-...), or is mistyped."
+_UNKNOWN: Final = "The API key is not valid; it may have been revoked or replaced."
+
+
+async def authenticate(directory: Directory, presented: bytes | None, now: float) -> KeyRecord:
+    """The record of the presented key.
+
+    Raises:
+        InvalidApiKey: none presented, mistyped, unknown, revoked or expired.
+        OrgSuspended: the key is right and its organisation is suspended.
+        DependencyUnavailable: the store did not answer and the key is not known here.
+    """
+    if presented is None:
+        raise InvalidApiKey(_MISSING)
+    parsed = virtual_key.parse(presented)
+    if parsed is None:
+        raise InvalidApiKey(_MALFORMED)
+    record = directory.known(parsed.public_id)
+    if record is None:
+        record = await directory.key(parsed.public_id)
+        if record is None:
+            raise InvalidApiKey(_UNKNOWN)
+    access.authenticate(record, parsed.digest, now)
+    return record
+
+
+def admit(gateway: Gateway, call: Call, key: KeyRecord, raw: bytes) -> Body:
+    """Read the body and choose the target for an authenticated caller; fills in `call`.
+
+    Raises:
+        CallError: any refusal; nothing has been sent to a provider.
+    """
+    call.key = key
+    body = bodies.read(raw, call.endpoint.types)
+    call.streamed = body.stream
+    target = gateway.target(body.model)
+    call.model_asked = body.model
+    access.require_model(key, body.model)
+    if call.dialect.name not in target.provider.dialects:
+        raise InvalidRequest(
+            f"The model {body.model!r} is served by a provider that does not speak the "
+            f"{call.dialect.name} API; ask for it through the API of {', '.join(target.provider.dialects)}.",
+            param="model",
+        )
+    call.target = target
+    call.enter(Stage.ADMITTED)
+    return body

@@ -1,0 +1,102 @@
+"""What of a provider's answer reaches the client, and what the gateway makes of a failure.
+
+Pure. Headers pass by an allow-list: what a client of the provider can use, and nothing that speaks of the
+gateway's own account (organisation, cookies) or of one hop (RFC 9110 section 7.6.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from llmgw.dialects.dialect import Dialect, Header
+from llmgw.errors import CallError, UpstreamCredentials, UpstreamFailed
+
+_PASSED: Final = frozenset(
+    {
+        b"content-encoding",
+        b"content-language",
+        b"cache-control",
+        b"retry-after",
+        b"retry-after-ms",
+        b"request-id",
+        b"x-should-retry",
+        b"openai-processing-ms",
+        b"openai-version",
+        b"openai-model",
+        b"deprecation",
+        b"sunset",
+    }
+)
+_PASSED_PREFIXES: Final = (b"x-ratelimit-", b"anthropic-ratelimit-", b"anthropic-fast-")
+_CREDENTIAL_STATUSES: Final = frozenset({401, 402, 403, 407})
+"""The provider refuses the gateway's own account: key, payment, permission, proxy. Never the client's fault."""
+
+
+class Head:
+    """What an answer's head means to the relay."""
+
+    __slots__ = ("is_event_stream", "passed", "request_id", "status")
+
+    def __init__(self, status: int, headers: Iterable[Header]) -> None:
+        """Sort the provider's header fields; names are lower case.
+
+        `x-request-id` is the gateway's name for the call, so the provider's becomes `x-upstream-request-id`;
+        Anthropic's `request-id` keeps its name, which its SDK reads.
+        """
+        self.status = status
+        self.passed: list[Header] = []
+        """The fields for the client."""
+        self.request_id: str | None = None
+        """The provider's own request id."""
+        self.is_event_stream = False
+        """Whether the body is server-sent events in the clear."""
+        encoded = False
+        for header in headers:
+            name, value = header
+            if name == b"content-type":
+                self.passed.append(header)
+                self.is_event_stream = status == 200 and value[:17].lower() == b"text/event-stream"
+            elif name in _PASSED or name.startswith(_PASSED_PREFIXES):
+                self.passed.append(header)
+                if name == b"request-id":
+                    self.request_id = value.decode("latin-1")
+                elif name == b"content-encoding":
+                    encoded = value.lower() != b"identity"
+            elif name == b"x-request-id":
+                self.request_id = value.decode("latin-1")
+                self.passed.append((b"x-upstream-request-id", value))
+        if encoded:
+            self.is_event_stream = False
+
+
+def is_failure(status: int) -> bool:
+    """Whether the gateway answers in the provider's place; its own 4xx about the request passes as it is."""
+    return status >= 500 or status < 200 or 300 <= status < 400 or status in _CREDENTIAL_STATUSES
+
+
+def failure(dialect: Dialect, head: Head, body: bytes) -> CallError:
+    """The error for an answer that `is_failure`; keeps the provider's `retry-after`."""
+    status = head.status
+    said = dialect.error_message(body)
+    detail = f"provider answered {status}: {said or body[:200].decode('utf-8', 'replace')}"
+    if status in _CREDENTIAL_STATUSES:
+        # Its words may quote the secret, so they are for the operator alone.
+        return UpstreamCredentials(
+            "The provider refused the gateway's credential for this model; tell the gateway's operator.",
+            detail=detail,
+        )
+    if 300 <= status < 400:
+        return UpstreamFailed(f"The provider answered with a redirect ({status}), which is not followed.")
+    return UpstreamFailed(
+        f"The provider failed with status {status}" + (f": {said}" if said else "."),
+        retry_after_s=_retry_after_s(head.passed),
+        detail=detail,
+    )
+
+
+def _retry_after_s(headers: Iterable[Header]) -> float | None:
+    for name, value in headers:
+        if name == b"retry-after" and value.isdigit():
+            return float(value)
+    return None

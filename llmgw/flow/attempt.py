@@ -1,0 +1,229 @@
+"""One try at one target: takes the provider's answer as it is pushed and feeds the client.
+
+It sits between two transports as the `Receiver` of one and the `Source` of the other, joined by plain calls:
+a client that reads slowly pauses the provider, a client that leaves breaks the provider's connection off in
+the same tick. The `Watch` looks now and then whether a limit has passed.
+
+A stream is relayed from its first content on. A plain answer is held until it is whole (up to HOLD_LIMIT), so
+that a provider which breaks off in the middle is an honest 502 and not half a JSON document.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Final
+
+from llmgw.config.schema import Timeouts
+from llmgw.errors import CallError, ClientGone, UpstreamFailed, UpstreamTimeout
+from llmgw.flow import answer
+from llmgw.flow.answer import Head
+from llmgw.flow.call import Call, Stage
+from llmgw.flow.relay import StreamRelay
+from llmgw.flow.watch import Watch
+from llmgw.ports import Client, Header, Transfer, Upstream, UpstreamRequest
+
+HOLD_LIMIT: Final = 1024 * 1024
+"""Bytes of a plain answer held until it is whole; a larger one (embeddings, images) is passed on as it comes."""
+ERROR_LIMIT: Final = 64 * 1024
+"""Bytes of a provider's error answer read at most when only its message is of use."""
+
+
+class Attempt:
+    """Implements `ports.Receiver` towards the provider and `ports.Source` towards the client."""
+
+    _head: Head
+
+    __slots__ = (
+        "_call", "_client", "_done", "_extra", "_head", "_heard", "_held", "_held_bytes", "_last_at",
+        "_paused", "_relay", "_timeouts", "_transfer", "_watch",
+    )  # fmt: skip
+
+    def __init__(
+        self, call: Call, client: Client, timeouts: Timeouts, extra: tuple[Header, ...], watch: Watch
+    ) -> None:
+        self._call = call
+        self._client = client
+        self._timeouts = timeouts
+        self._extra = extra
+        self._watch = watch
+        self._done: asyncio.Future[CallError | None] = watch.loop.create_future()
+        self._transfer: Transfer | None = None
+        self._relay: StreamRelay | None = None
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._heard = False
+        self._last_at = 0.0
+        self._paused = False
+
+    async def run(self, upstream: Upstream, request: UpstreamRequest) -> None:
+        """Send `request` and see the answer through to the client.
+
+        Raises:
+            CallError: how the try failed. Where the head had gone out the client knows already.
+        """
+        call, limits = self._call, self._timeouts
+        self._client.attach(self)
+        call.sent_at = self._last_at = monotonic()
+        call.attempts += 1
+        call.enter(Stage.SENT)
+        total_s = call.received_at + limits.total_s - call.sent_at
+        try:
+            self._transfer = await upstream.send(
+                request, self, connect_timeout_s=min(limits.connect_s, limits.first_token_s, total_s)
+            )
+            self._watch.add(self)
+            error = await self._done
+        except asyncio.CancelledError:
+            if not self._client.gone:
+                raise
+            error = _gone()
+        finally:
+            self._watch.discard(self)
+            if self._transfer is not None:
+                self._transfer.abort()
+            if call.upstream_ended_at is None:
+                call.upstream_ended_at = monotonic()
+        if error is not None:
+            raise error
+
+    def _finish(self, error: CallError | None) -> None:
+        """End the try once; after the head has gone out, tell the client in-band or by breaking off."""
+        if self._done.done():
+            return
+        self._call.upstream_ended_at = monotonic()
+        self._done.set_result(error)
+        if self._transfer is not None:
+            self._transfer.abort()
+        if error is None or not self._client.started:
+            return
+        if self._relay is not None:
+            self._send(self._relay.broken(error, self._call.request_id))
+            self._client.end()
+        else:
+            self._client.abort()
+
+    def check(self) -> None:
+        """Fail if a limit has passed; called by the watch."""
+        now = monotonic()
+        call, limits = self._call, self._timeouts
+        if now - call.received_at >= limits.total_s:
+            self._finish(_timeout("the whole call", limits.total_s))
+        elif not self._heard:
+            if now - (call.sent_at or now) >= limits.first_token_s:
+                self._finish(_timeout("its first token", limits.first_token_s))
+        # While the client is not reading, silence is ours and not the provider's.
+        elif now - self._last_at >= limits.idle_s and not self._paused:
+            self._finish(_timeout("the next piece of its answer", limits.idle_s))
+
+    # Receiver: the provider's side
+
+    def head(self, status: int, headers: list[Header]) -> None:
+        call = self._call
+        self._last_at = monotonic()
+        self._head = head = Head(status, headers)
+        call.upstream_status = status
+        call.upstream_request_id = head.request_id
+        if head.is_event_stream:
+            self._relay = StreamRelay(call.dialect, call.endpoint)
+        else:
+            self._heard = True
+
+    def data(self, data: bytes) -> None:
+        self._last_at = monotonic()
+        relay = self._relay
+        if relay is not None:
+            try:
+                piece = relay.feed(data)
+            except UpstreamFailed as error:
+                self._finish(error)
+                return
+            if piece:
+                if not self._heard:
+                    self._heard = True
+                    self._commit(None)
+                self._send(piece)
+        elif self._client.started:
+            self._send(data)
+        else:
+            self._held.append(data)
+            self._held_bytes += len(data)
+            if answer.is_failure(self._head.status):
+                if self._held_bytes > ERROR_LIMIT:
+                    self._finish(answer.failure(self._call.dialect, self._head, b""))
+            elif self._held_bytes > HOLD_LIMIT:
+                self._commit(None)
+                self._send(b"".join(self._held))
+                self._held.clear()
+
+    def end(self) -> None:
+        call = self._call
+        call.upstream_ended_at = monotonic()
+        relay = self._relay
+        if relay is not None:
+            rest, error = relay.end()
+            if error is not None:
+                self._finish(error)
+                return
+            if not self._client.started:
+                self._commit(None)
+            if rest:
+                self._send(rest)
+            call.detail = relay.provider_error
+            if relay.provider_error is not None:
+                call.error = UpstreamFailed.code
+        elif not self._client.started:
+            body = b"".join(self._held)
+            if answer.is_failure(self._head.status):
+                self._finish(answer.failure(call.dialect, self._head, body))
+                return
+            self._commit(len(body))
+            if body:
+                self._send(body)
+        self._client.end()
+        self._finish(None)
+
+    def failed(self, error: CallError) -> None:
+        self._finish(error)
+
+    def _commit(self, length: int | None) -> None:
+        """Send the head: from here on the status is fixed and no other target can take over."""
+        call = self._call
+        now = monotonic()
+        call.committed_at = now
+        call.status = self._head.status
+        call.enter(Stage.COMMITTED)
+        overhead = (b"x-llmgw-overhead-ms", b"%.3f" % (call.overhead_s(now) * 1000))
+        attempts = (b"x-llmgw-attempts", b"%d" % call.attempts)
+        self._client.start(call.status, (*self._head.passed, *self._extra, attempts, overhead), length)
+
+    def _send(self, data: bytes) -> None:
+        self._call.response_bytes += len(data)
+        self._client.write(data)
+
+    # Source: the client's side
+
+    def pause(self) -> None:
+        self._paused = True
+        if self._transfer is not None:
+            self._transfer.pause()
+
+    def resume(self) -> None:
+        self._paused = False
+        self._last_at = monotonic()
+        if self._transfer is not None:
+            self._transfer.resume()
+
+    def abandon(self) -> None:
+        self._finish(_gone())
+
+    def fail(self, error: CallError) -> None:
+        self._finish(error)
+
+
+def _gone() -> ClientGone:
+    return ClientGone("The client closed the connection before the answer was complete.")
+
+
+def _timeout(what: str, limit_s: float) -> UpstreamTimeout:
+    return UpstreamTimeout(f"The provider took more than {limit_s:g} s for {what}.")

@@ -1,0 +1,79 @@
+"""Sends an admitted call to its target: the request as the provider gets it, then one `Attempt`.
+
+Within one dialect the body is the client's, byte for byte, but for the `model` value. Of the client's headers
+only the dialect's `forwarded` ones pass: its key, cookies and hop-by-hop fields never do.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from llmgw.dialects import anthropic
+from llmgw.dialects.body import Body
+from llmgw.errors import ClientGone, IntegrityError, UpstreamCredentials
+from llmgw.flow.attempt import Attempt
+from llmgw.flow.call import Call
+from llmgw.flow.gateway import Gateway, Provider
+from llmgw.ports import Client, Header, UpstreamRequest
+
+# Compressed answers could not be relayed event by event, nor counted.
+_IDENTITY: Final[Header] = (b"accept-encoding", b"identity")
+
+
+async def dispatch(
+    gateway: Gateway, call: Call, body: Body, fields: dict[bytes, bytes], query: bytes, client: Client
+) -> None:
+    """See the call through at its target.
+
+    Args:
+        fields: the client's header fields by lower-case name.
+        query: the client's query string, without `?`.
+
+    Raises:
+        CallError: nothing was sent to the client; it should hear of this error.
+    """
+    target = call.target
+    assert target is not None and call.key is not None
+    provider = target.provider
+    headers: list[Header] = []
+    for name in call.dialect.forwarded:
+        value = fields.get(name)
+        if value is not None:
+            headers.append((name, value))
+    if call.dialect.name == "anthropic" and b"anthropic-version" not in fields:
+        headers.append((b"anthropic-version", anthropic.VERSION))
+    headers += provider.headers or await _stored_credential(gateway, call, provider)
+    headers.append(_IDENTITY)
+    headers.append((b"traceparent", call.trace.header()))
+    if call.trace.state is not None:
+        headers.append((b"tracestate", call.trace.state))
+    path = provider.path(call.endpoint)
+    request = UpstreamRequest(
+        method=b"POST",
+        target=path + b"?" + query if query else path,
+        headers=tuple(headers),
+        body=body.with_model(target.model),
+    )
+    if client.gone:
+        raise ClientGone("The client closed the connection before its request was sent on.")
+    extra = target.headers
+    if gateway.directory.degraded is not None:
+        extra = (*extra, (b"x-llmgw-degraded", gateway.directory.degraded.encode()))
+    await Attempt(call, client, target.timeouts, extra, gateway.watch).run(provider.upstream, request)
+
+
+async def _stored_credential(gateway: Gateway, call: Call, provider: Provider) -> tuple[Header, ...]:
+    """The caller's organisation's own secret for `provider`; none where the provider needs none."""
+    if provider.credential is None or call.key is None:
+        return ()
+    problem = f"credential {provider.credential!r} of organisation {call.key.org!r}"
+    try:
+        secret = await gateway.directory.credential(call.key.org_id, provider.credential)
+    except IntegrityError as error:
+        raise UpstreamCredentials(_UNUSABLE, detail=f"{problem} does not open: {error}") from error
+    if secret is None:
+        raise UpstreamCredentials(_UNUSABLE, detail=f"{problem} is not set: llmgw credentials set")
+    return call.dialect.credential(secret.reveal())
+
+
+_UNUSABLE: Final = "The gateway has no usable credential for this model; tell the gateway's operator."

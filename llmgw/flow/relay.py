@@ -1,0 +1,119 @@
+"""The relay of one stream, as a push machine: pieces of the answer in, pieces for the client out.
+
+Pure: no await, no clock, no transport. Within one dialect the bytes pass as they came; the machine only finds
+where events end, so that it can
+- hold start-up events back until the first content (the *commit*), while the call may still fail with a
+  status of its own;
+- end a broken stream between two events, with an error event and without the normal terminator, so that a
+  truncated answer never looks complete.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from llmgw.dialects import sse
+from llmgw.dialects.dialect import Dialect, Endpoint
+from llmgw.errors import CallError, UpstreamFailed
+
+HOLD_LIMIT: Final = 64 * 1024
+"""Bytes of start-up events held at most; a stream that says so much before any content is passed on."""
+EVENT_LIMIT: Final = 256 * 1024
+"""Bytes of one unfinished event held at most; a larger one (an image) is passed on in parts."""
+
+
+class StreamRelay:
+    """Feed it the answer's body; send what it returns.
+
+    `committed` turns true with the first piece that is to be sent. `provider_error` holds the message of the
+    provider's own error event once one has passed.
+    """
+
+    __slots__ = (
+        "_dialect", "_endpoint", "_held", "_last", "_loose", "_pending", "_previous",
+        "committed", "ended", "provider_error",
+    )  # fmt: skip
+
+    def __init__(self, dialect: Dialect, endpoint: Endpoint) -> None:
+        self._dialect = dialect
+        self._endpoint = endpoint
+        self._pending = b""
+        self._held = b""
+        self._last = b""
+        self._previous = b""
+        self._loose = False
+        self.committed = False
+        self.ended = False
+        self.provider_error: str | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """Take a piece as it arrived; returns what the client gets now (empty while held or unfinished).
+
+        Raises:
+            UpstreamFailed: the provider reported an error before any content; nothing was sent.
+        """
+        if self._pending:
+            data = self._pending + data
+            self._pending = b""
+        if data.endswith(sse.BOUNDARIES):
+            self._loose = False
+        else:
+            cut = sse.complete_until(data)
+            if len(data) - cut <= EVENT_LIMIT:
+                self._pending = data[cut:]
+                data = data[:cut]
+                if not data:
+                    return b""
+                self._loose = False
+            else:
+                self._loose = True
+        self._notice(data)
+        return data if self.committed else self._hold(data)
+
+    def _notice(self, piece: bytes) -> None:
+        if self._dialect.ends(self._endpoint, piece):
+            self.ended = True
+        if b'"error"' in piece and self.provider_error is None:
+            for event in sse.parse(piece):
+                self.provider_error = self._dialect.error_message(event.data)
+                if self.provider_error is not None:
+                    break
+        self._previous = self._last
+        self._last = piece
+
+    def _hold(self, piece: bytes) -> bytes:
+        held = self._held + piece
+        if not self._loose and not self._has_content(piece) and not self.ended and len(held) <= HOLD_LIMIT:
+            self._held = held
+            return b""
+        self.committed = True
+        self._held = b""
+        return held
+
+    def _has_content(self, piece: bytes) -> bool:
+        """Whether content comes in `piece`; UpstreamFailed where the provider's error comes first."""
+        for event in sse.parse(piece):
+            if event.data:
+                if self.provider_error is not None and self._dialect.error_message(event.data) is not None:
+                    raise UpstreamFailed(f"The provider reported an error: {self.provider_error}")
+                if not self._dialect.is_start_up(event):
+                    return True
+        return False
+
+    def end(self) -> tuple[bytes, UpstreamFailed | None]:
+        """The answer's framing ended: what is left to send, and the error if the stream is not complete."""
+        rest = self._held + self._pending
+        self._notice(self._pending)
+        self._held = self._pending = b""
+        if self.ended or self.provider_error is not None:
+            return rest, None
+        if self._dialect.is_finished(self._endpoint, self._previous + self._last):
+            return rest, None
+        return b"", UpstreamFailed("The provider ended the stream before the answer was complete.")
+
+    def broken(self, error: CallError, request_id: str) -> bytes:
+        """The event that ends a stream which can go on no more; an unfinished event before it is dropped."""
+        event = self._dialect.stream_error(
+            self._endpoint, error, request_id, self._previous + self._last
+        )
+        return b"\n\n" + event if self._loose else event

@@ -1,0 +1,22 @@
+"""The end of every call, however it came: exactly once, never blocking, never raising."""
+
+from __future__ import annotations
+
+from llmgw.errors import CallError, ClientGone
+from llmgw.flow.call import Call, Stage
+from llmgw.ports import Sink
+
+
+def settle(sink: Sink, call: Call, error: CallError | None, now: float) -> None:
+    """Close the record of `call` and hand it on.
+
+    `error` is what ended the call early. A client that left is 499 whatever had been sent; any other error
+    after the head went out leaves the status as the client saw it.
+    """
+    if error is not None:
+        call.error = error.code
+        call.detail = error.detail or error.message
+        if call.stage is not Stage.COMMITTED or isinstance(error, ClientGone):
+            call.status = error.status
+    call.enter(Stage.ENDED)
+    sink.offer(call.record(now))

@@ -1,0 +1,62 @@
+"""Liveness, readiness and metrics, served by the ASGI application beside the lane.
+
+Liveness says that the event loop turns, and nothing else: a dead dependency must not get the process killed.
+Readiness tells what is missing. It is 503 while draining and when a stored secret does not open, for then the
+process cannot do its work; a store that is down while known keys are still served is 200 `degraded`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from litestar import Litestar, Response, get
+from litestar.handlers import HTTPRouteHandler
+
+from llmgw.server.reload import Running
+
+
+def application(running: Running) -> Litestar:
+    """The ASGI application: everything that is not the data plane."""
+    return Litestar(route_handlers=_handlers(running), openapi_config=None, logging_config=None)
+
+
+def _handlers(running: Running) -> list[HTTPRouteHandler]:
+    @get(["/health/liveness", "/healthz"], sync_to_thread=False)
+    def liveness() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @get(["/health/readiness", "/readyz"])
+    async def readiness() -> Response[dict[str, Any]]:
+        body = await _readiness(running)
+        return Response(body, status_code=503 if body["status"] in ("draining", "failing") else 200)
+
+    @get("/metrics", sync_to_thread=True)
+    def metrics() -> Response[bytes]:
+        body, content_type = running.installation.telemetry.render_metrics()
+        return Response(body, media_type=content_type)
+
+    return [liveness, readiness, metrics]
+
+
+async def _readiness(running: Running) -> dict[str, Any]:
+    secrets = await running.installation.directory.probe()
+    degraded = running.installation.directory.degraded
+    if running.draining:
+        status = "draining"
+    elif any(state != "ok" for state in secrets.values()):
+        status = "failing"
+    elif degraded is not None or running.last_error is not None:
+        status = "degraded"
+    else:
+        status = "ready"
+    return {
+        "status": status,
+        "store": "unavailable" if degraded is not None else "ok",
+        "kms": secrets,
+        "config": {
+            "version": running.gateway.version,
+            "loaded_seconds_ago": round(time.time() - running.loaded_at),
+            "reload": "ok" if running.last_error is None else running.last_error,
+        },
+    }
