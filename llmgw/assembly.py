@@ -6,27 +6,31 @@ from it and one version of the configuration, as often as that changes. Commands
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import time
 from contextlib import ExitStack
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Struct
 
 from llmgw.config import schema
 from llmgw.config.read import load
 from llmgw.config.schema import Config, Timeouts
-from llmgw.dialects.anthropic import Anthropic
+from llmgw.dialects.anthropic import VERSION, Anthropic
 from llmgw.dialects.dialect import Dialect, ModelCard
 from llmgw.dialects.openai import OpenAI
-from llmgw.errors import ConfigInvalid
+from llmgw.errors import CallError, ConfigInvalid
 from llmgw.flow.gateway import MODEL_CREATED, Gateway, Provider, Target, target_of
 from llmgw.flow.watch import Watch
 from llmgw.kms import local
 from llmgw.kms.local import LocalKms
-from llmgw.ports import Upstream
+from llmgw.ports import Header, Upstream, UpstreamRequest
 from llmgw.standalone import migrations, store
 from llmgw.standalone.directory import SqliteDirectory
 from llmgw.standalone.lock import StoreLock
@@ -43,6 +47,9 @@ PUBLIC_URLS: Final = {
     "gemini": "https://generativelanguage.googleapis.com",
 }
 """Where a provider is when `base_url` does not say, by dialect."""
+
+REACH_S: Final = 5.0
+"""How long `reach` waits for a provider's answer."""
 
 
 def store_path(config: Config, base: Path) -> Path:
@@ -92,6 +99,73 @@ def migrate(config: Config, base: Path) -> list[migrations.Applied]:
 def migration_status(config: Config, base: Path) -> migrations.Status:
     """Which steps of the schema the store has taken."""
     return migrations.status(store_path(config, base))
+
+
+class Reach(Struct, frozen=True, kw_only=True):
+    """What came of asking a provider for its list of models. `clock_skew_s`: ours minus the provider's."""
+
+    status: int | None = None
+    wait_s: float = 0.0
+    clock_skew_s: float | None = None
+    problem: str | None = None
+
+
+def reach(config: Config) -> dict[str, Reach]:
+    """Ask every provider, by the way that calls take: guard, transport, secret."""
+
+    async def ask_all() -> dict[str, Reach]:
+        return {name: await _ask(name, settings) for name, settings in config.providers.items()}
+
+    return asyncio.run(ask_all())
+
+
+async def _ask(name: str, settings: schema.Provider) -> Reach:
+    if settings.dialect == "simulator" or settings.dialect not in DIALECTS:
+        return Reach()
+    provider = _provider(name, settings, None)
+    path = provider.base_path + (b"/models" if settings.dialect == "openai" else b"/v1/models")
+    headers = (*provider.headers, (b"accept-encoding", b"identity"))
+    if settings.dialect == "anthropic":
+        headers += ((b"anthropic-version", VERSION),)
+    answer = _Answer()
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(settings.timeouts.connect_s + REACH_S):
+            request = UpstreamRequest(method=b"GET", target=path, headers=headers, body=b"")
+            transfer = await provider.upstream.send(
+                request, answer, connect_timeout_s=settings.timeouts.connect_s
+            )
+            status, date = await answer.came
+            transfer.abort()
+    except CallError as error:
+        return Reach(problem=error.detail or error.message)
+    except TimeoutError:
+        return Reach(problem=f"did not answer within {REACH_S:g} s")
+    finally:
+        await provider.upstream.aclose()
+    skew = None if date is None else time.time() - parsedate_to_datetime(date).timestamp()
+    return Reach(status=status, wait_s=time.monotonic() - began, clock_skew_s=skew)
+
+
+class _Answer:
+    """A receiver that waits for the head alone."""
+
+    def __init__(self) -> None:
+        self.came: asyncio.Future[tuple[int, str | None]] = asyncio.get_running_loop().create_future()
+
+    def head(self, status: int, headers: list[Header]) -> None:
+        date = dict(headers).get(b"date")
+        self.came.set_result((status, date.decode("latin-1") if date is not None else None))
+
+    def data(self, data: bytes) -> None:
+        """The body is of no interest."""
+
+    def end(self) -> None:
+        """Nor is its end."""
+
+    def failed(self, error: CallError) -> None:
+        if not self.came.done():
+            self.came.set_exception(error)
 
 
 class Installation:

@@ -297,8 +297,8 @@ class Client(Protocol):
         ...
 
 
-class CallRecord(Struct, frozen=True, kw_only=True):
-    """What is known of one call when it has ended. Times are seconds; absent is None, never 0."""
+class CallRecord(Struct, kw_only=True):
+    """What is known of one call; complete when it has ended. Times are seconds; absent is None, never 0."""
 
     time: float
     """Unix seconds at which the request was complete."""
@@ -307,27 +307,27 @@ class CallRecord(Struct, frozen=True, kw_only=True):
     span_id: str
     endpoint: str
     method: str
-    status: int
+    status: int = 0
     """HTTP status as the client saw it; 499 for a client that left."""
-    error: str | None
+    error: str | None = None
     """The code of the contract, where the call failed."""
-    detail: str | None
+    detail: str | None = None
     """One sentence for the operator; never holds a secret."""
-    org: str | None
-    key_id: str | None
-    model_asked: str | None
-    model: str | None
-    provider: str | None
-    streamed: bool
-    attempts: int
-    upstream_status: int | None
-    upstream_request_id: str | None
-    request_bytes: int
-    response_bytes: int
-    total_s: float
-    overhead_s: float
+    org: str | None = None
+    key_id: str | None = None
+    model_asked: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    streamed: bool = False
+    attempts: int = 0
+    upstream_status: int | None = None
+    upstream_request_id: str | None = None
+    request_bytes: int = 0
+    response_bytes: int = 0
+    total_s: float = 0.0
+    overhead_s: float = 0.0
     """Total minus the wait for the provider."""
-    first_token_s: float | None
+    first_token_s: float | None = None
 
 
 class Sink(Protocol):
@@ -338,5 +338,5 @@ class Sink(Protocol):
         ...
 
     def offer(self, record: CallRecord) -> None:
-        """A call has ended; called exactly once for every `began`."""
+        """A call has ended; called exactly once for every `began`. The record changes no more."""
         ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from llmgw.cli import render
 from llmgw.cli.options import ConfigPath, Json
 from llmgw.cli.session import Session, config_path
 from llmgw.config import read
+from llmgw.config.show import dump, json_schema
 from llmgw.errors import ConfigInvalid
 
 app = typer.Typer(no_args_is_help=True, help="The configuration file, checked and shown.")
@@ -29,7 +29,7 @@ def validate(
     Example: llmgw config validate llmgw.yaml
     """
     path = file or config_path(config)
-    faults = read.check(path, os.environ)
+    faults = read.check(path)
     errors = [fault for fault in faults if fault.severity == "error"]
     if json:
         render.document({"ok": not errors, "file": str(path), "faults": faults})
@@ -49,7 +49,7 @@ def show(config: ConfigPath = None, json: Json = False) -> None:
 
     Example: llmgw config show
     """
-    shown = read.dump(Session.open(config).config)
+    shown = dump(Session.open(config).config)
     if json:
         render.document(shown)
     else:
@@ -62,4 +62,4 @@ def schema(json: Json = False) -> None:
 
     Example: llmgw config schema > llmgw.schema.json
     """
-    render.document(read.json_schema())
+    render.document(json_schema())

@@ -126,11 +126,14 @@ def find(registry: Registry, credential: str, org: str | None) -> SealedSecret:
 
 def _checked(secret: Secret) -> Secret:
     """The secret as it can stand in a header field (RFC 9110 section 5.5), or UsageError."""
-    text = secret.reveal().removesuffix("\n").removesuffix("\r")
+    given = secret.reveal()
+    text = given.removesuffix("\r\n" if given.endswith("\r\n") else "\n")
     if not text:
         raise UsageError("The secret is empty; pipe it to the command or name a variable with --from-env.")
     if len(text) > SIZE_LIMIT:
         raise UsageError(f"The secret has {len(text)} characters; the limit is {SIZE_LIMIT}.")
+    if text != text.strip(" "):
+        raise UsageError("The secret begins or ends with a space, which HTTP takes away; give it without.")
     if any(not " " <= character <= "\xff" or "\x7f" <= character < "\xa0" for character in text):
         raise UsageError(
             "The secret contains a line break, a control character or one outside Latin-1, which no HTTP "

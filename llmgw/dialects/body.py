@@ -99,11 +99,7 @@ def read(raw: bytes, types: Mapping[str, FieldType]) -> Body:
     if "model" not in members:
         raise InvalidRequest("The field 'model' is missing; name the model to use.", param="model")
 
-    for name, field in types.items():
-        value = members.get(name)
-        if value is not None and memoryview(value)[0] not in field.first_bytes:
-            raise InvalidRequest(f"The field {name!r} must be {' or '.join(field.names)}.", param=name)
-    parts, model_at = _join(raw, members) or _walk(raw, members)
+    parts, model_at = _join(raw, members, types) or _walk(raw, members)
     model = _decode_any(members["model"])
     if not isinstance(model, str) or not model:
         raise InvalidRequest("The field 'model' must be a non-empty string.", param="model")
@@ -114,16 +110,19 @@ def read(raw: bytes, types: Mapping[str, FieldType]) -> Body:
 _TRUE: Final = ord("t")
 
 
-def _join(raw: bytes, members: dict[str, msgspec.Raw]) -> tuple[list[bytes | msgspec.Raw], int] | None:
-    """The parts of a body in one of the common spacings, and where among them the model's value is."""
-    spacing = _SPACINGS[0]
+def _join(
+    raw: bytes, members: dict[str, msgspec.Raw], types: Mapping[str, FieldType]
+) -> tuple[list[bytes | msgspec.Raw], int] | None:
+    """The parts of a body in one of the common spacings, and where among them the model's value is; None where
+    it has another. Checks the types of the fields on the way."""
     # The first colon of the text is the one behind the first key, unless the key itself holds one.
-    if raw.find(b'": ', 0, 80) >= 0:
-        spacing = _SPACINGS[1]
-    separator, after_key, between, closing = spacing
+    separator, after_key, between, closing = _SPACINGS[raw.find(b'": ', 0, 80) >= 0]
     parts: list[bytes | msgspec.Raw] = []
     model_at = 0
     for name, value in members.items():
+        field = types.get(name)
+        if field is not None and memoryview(value)[0] not in field.first_bytes:
+            raise InvalidRequest(f"The field {name!r} must be {' or '.join(field.names)}.", param=name)
         parts += (separator, name.encode(), after_key, value)
         separator = between
         if name == "model":

@@ -12,7 +12,7 @@ from llmgw.dialects import body as bodies
 from llmgw.dialects.body import Body
 from llmgw.errors import InvalidApiKey, InvalidRequest
 from llmgw.flow.call import Call, Stage
-from llmgw.flow.gateway import Gateway
+from llmgw.flow.gateway import Gateway, Target
 from llmgw.keyring import virtual_key
 from llmgw.ports import Directory
 from llmgw.rules import access
@@ -47,14 +47,15 @@ async def authenticate(directory: Directory, presented: bytes | None, now: float
     return record
 
 
-def admit(gateway: Gateway, call: Call, key: KeyRecord, raw: bytes) -> Body:
-    """Read the body and choose the target for an authenticated caller; fills in `call`.
+def admit(gateway: Gateway, call: Call, key: KeyRecord, raw: bytes) -> tuple[Body, Target]:
+    """Read the body and choose the target for an authenticated caller; notes both in `call`.
 
     Raises:
         CallError: any refusal; nothing has been sent to a provider.
     """
-    call.key = key
-    body = bodies.read(raw, call.endpoint.types)
+    call.org = key.org
+    call.key_id = key.id
+    body = bodies.read(raw, call.operation.types)
     call.streamed = body.stream
     target = gateway.target(body.model)
     call.model_asked = body.model
@@ -65,6 +66,7 @@ def admit(gateway: Gateway, call: Call, key: KeyRecord, raw: bytes) -> Body:
             f"{call.dialect.name} API; ask for it through the API of {', '.join(target.provider.dialects)}.",
             param="model",
         )
-    call.target = target
+    call.provider = target.provider.name
+    call.model = target.model
     call.enter(Stage.ADMITTED)
-    return body
+    return body, target

@@ -25,8 +25,12 @@ from llmgw.ports import Client, Header, Transfer, Upstream, UpstreamRequest
 
 HOLD_LIMIT: Final = 1024 * 1024
 """Bytes of a plain answer held until it is whole; a larger one (embeddings, images) is passed on as it comes."""
+HOLD_S: Final = 1.0
+"""Seconds for which the start-up of a stream is held when no content follows."""
 ERROR_LIMIT: Final = 64 * 1024
 """Bytes of a provider's error answer read at most when only its message is of use."""
+
+_UPSTREAM: Final = (UpstreamFailed, UpstreamTimeout)
 
 
 class Attempt:
@@ -35,7 +39,7 @@ class Attempt:
     _head: Head
 
     __slots__ = (
-        "_call", "_client", "_done", "_extra", "_head", "_heard", "_held", "_held_bytes", "_last_at",
+        "_began_at", "_call", "_client", "_done", "_extra", "_head", "_heard", "_held", "_held_bytes", "_last_at",
         "_paused", "_relay", "_timeouts", "_transfer", "_watch",
     )  # fmt: skip
 
@@ -53,7 +57,7 @@ class Attempt:
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._heard = False
-        self._last_at = 0.0
+        self._last_at = self._began_at = 0.0
         self._paused = False
 
     async def run(self, upstream: Upstream, request: UpstreamRequest) -> None:
@@ -91,6 +95,10 @@ class Attempt:
         """End the try once; after the head has gone out, tell the client in-band or by breaking off."""
         if self._done.done():
             return
+        if self._relay is not None and self._relay.ended and isinstance(error, _UPSTREAM) and self._client.started:
+            # The terminator had come; that the connection then broke or fell silent costs the client nothing.
+            error = None
+            self._client.end()
         self._call.upstream_ended_at = monotonic()
         self._done.set_result(error)
         if self._transfer is not None:
@@ -112,6 +120,8 @@ class Attempt:
         elif not self._heard:
             if now - (call.sent_at or now) >= limits.first_token_s:
                 self._finish(_timeout("its first token", limits.first_token_s))
+            elif self._relay is not None and not self._client.started and now - self._began_at >= HOLD_S:
+                self._pass_on(self._relay.release())
         # While the client is not reading, silence is ours and not the provider's.
         elif now - self._last_at >= limits.idle_s and not self._paused:
             self._finish(_timeout("the next piece of its answer", limits.idle_s))
@@ -120,12 +130,12 @@ class Attempt:
 
     def head(self, status: int, headers: list[Header]) -> None:
         call = self._call
-        self._last_at = monotonic()
+        self._last_at = self._began_at = monotonic()
         self._head = head = Head(status, headers)
         call.upstream_status = status
         call.upstream_request_id = head.request_id
         if head.is_event_stream:
-            self._relay = StreamRelay(call.dialect, call.endpoint)
+            self._relay = StreamRelay(call.dialect, call.operation)
         else:
             self._heard = True
 
@@ -138,11 +148,9 @@ class Attempt:
             except UpstreamFailed as error:
                 self._finish(error)
                 return
+            self._heard = relay.has_content
             if piece:
-                if not self._heard:
-                    self._heard = True
-                    self._commit(None)
-                self._send(piece)
+                self._pass_on(piece)
         elif self._client.started:
             self._send(data)
         else:
@@ -193,9 +201,15 @@ class Attempt:
         call.committed_at = now
         call.status = self._head.status
         call.enter(Stage.COMMITTED)
-        overhead = (b"x-llmgw-overhead-ms", b"%.3f" % (call.overhead_s(now) * 1000))
+        overhead = (b"x-llmgw-overhead-ms", b"%.3f" % (call.overhead_until(now) * 1000))
         attempts = (b"x-llmgw-attempts", b"%d" % call.attempts)
         self._client.start(call.status, (*self._head.passed, *self._extra, attempts, overhead), length)
+
+    def _pass_on(self, piece: bytes) -> None:
+        if piece:
+            if not self._client.started:
+                self._commit(None)
+            self._send(piece)
 
     def _send(self, data: bytes) -> None:
         self._call.response_bytes += len(data)

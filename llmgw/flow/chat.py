@@ -63,22 +63,23 @@ async def chat(
         query: the query string without `?`.
         raw: the request body.
     """
-    key = await authenticate(gateway.directory, presented, call.began_at)
-    body = admit(gateway, call, key, raw)
-    await dispatch(gateway, call, body, fields, query, client)
+    key = await authenticate(gateway.directory, presented, call.time)
+    body, target = admit(gateway, call, key, raw)
+    await dispatch(gateway, call, key, target, body, fields, query, client)
 
 
 async def models(
     gateway: Gateway, call: Call, client: Client, *, presented: bytes | None, model_id: str | None
 ) -> None:
     """Answer with the models that the key may use, or with the one asked for."""
-    call.key = await authenticate(gateway.directory, presented, call.began_at)
+    key = await authenticate(gateway.directory, presented, call.time)
+    call.org = key.org
+    call.key_id = key.id
     if model_id is None:
-        key = call.key
         answer = call.dialect.models([card for card in gateway.cards.values() if access.may_use(key, card.id)])
     else:
         card = gateway.card(model_id)
-        if not access.may_use(call.key, card.id):
+        if not access.may_use(key, card.id):
             raise ModelNotFound(f"The model {model_id[:200]!r} does not exist here.", param="model")
         answer = call.dialect.model(card)
     call.enter(Stage.ADMITTED)

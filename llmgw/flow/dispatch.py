@@ -13,15 +13,23 @@ from llmgw.dialects.body import Body
 from llmgw.errors import ClientGone, IntegrityError, UpstreamCredentials
 from llmgw.flow.attempt import Attempt
 from llmgw.flow.call import Call
-from llmgw.flow.gateway import Gateway, Provider
+from llmgw.flow.gateway import Gateway, Provider, Target
 from llmgw.ports import Client, Header, UpstreamRequest
+from llmgw.rules.access import KeyRecord
 
 # Compressed answers could not be relayed event by event, nor counted.
 _IDENTITY: Final[Header] = (b"accept-encoding", b"identity")
 
 
 async def dispatch(
-    gateway: Gateway, call: Call, body: Body, fields: dict[bytes, bytes], query: bytes, client: Client
+    gateway: Gateway,
+    call: Call,
+    key: KeyRecord,
+    target: Target,
+    body: Body,
+    fields: dict[bytes, bytes],
+    query: bytes,
+    client: Client,
 ) -> None:
     """See the call through at its target.
 
@@ -32,8 +40,6 @@ async def dispatch(
     Raises:
         CallError: nothing was sent to the client; it should hear of this error.
     """
-    target = call.target
-    assert target is not None and call.key is not None
     provider = target.provider
     headers: list[Header] = []
     for name in call.dialect.forwarded:
@@ -42,12 +48,12 @@ async def dispatch(
             headers.append((name, value))
     if call.dialect.name == "anthropic" and b"anthropic-version" not in fields:
         headers.append((b"anthropic-version", anthropic.VERSION))
-    headers += provider.headers or await _stored_credential(gateway, call, provider)
+    headers += provider.headers or await _stored_credential(gateway, call, key, provider)
     headers.append(_IDENTITY)
     headers.append((b"traceparent", call.trace.header()))
     if call.trace.state is not None:
         headers.append((b"tracestate", call.trace.state))
-    path = provider.path(call.endpoint)
+    path = provider.path(call.operation)
     request = UpstreamRequest(
         method=b"POST",
         target=path + b"?" + query if query else path,
@@ -62,13 +68,15 @@ async def dispatch(
     await Attempt(call, client, target.timeouts, extra, gateway.watch).run(provider.upstream, request)
 
 
-async def _stored_credential(gateway: Gateway, call: Call, provider: Provider) -> tuple[Header, ...]:
+async def _stored_credential(
+    gateway: Gateway, call: Call, key: KeyRecord, provider: Provider
+) -> tuple[Header, ...]:
     """The caller's organisation's own secret for `provider`; none where the provider needs none."""
-    if provider.credential is None or call.key is None:
+    if provider.credential is None:
         return ()
-    problem = f"credential {provider.credential!r} of organisation {call.key.org!r}"
+    problem = f"credential {provider.credential!r} of organisation {key.org!r}"
     try:
-        secret = await gateway.directory.credential(call.key.org_id, provider.credential)
+        secret = await gateway.directory.credential(key.org_id, provider.credential)
     except IntegrityError as error:
         raise UpstreamCredentials(_UNUSABLE, detail=f"{problem} does not open: {error}") from error
     if secret is None:

@@ -25,13 +25,13 @@ EVENT_LIMIT: Final = 256 * 1024
 class StreamRelay:
     """Feed it the answer's body; send what it returns.
 
-    `committed` turns true with the first piece that is to be sent. `provider_error` holds the message of the
-    provider's own error event once one has passed.
+    `has_content` turns true with the first content, `ended` with the normal terminator. `provider_error` holds
+    the message of the provider's own error event once one has passed.
     """
 
     __slots__ = (
-        "_dialect", "_endpoint", "_held", "_last", "_loose", "_pending", "_previous",
-        "committed", "ended", "provider_error",
+        "_dialect", "_endpoint", "_held", "_holding", "_last", "_loose", "_pending", "_previous",
+        "ended", "has_content", "provider_error",
     )  # fmt: skip
 
     def __init__(self, dialect: Dialect, endpoint: Endpoint) -> None:
@@ -42,7 +42,8 @@ class StreamRelay:
         self._last = b""
         self._previous = b""
         self._loose = False
-        self.committed = False
+        self._holding = True
+        self.has_content = False
         self.ended = False
         self.provider_error: str | None = None
 
@@ -68,7 +69,7 @@ class StreamRelay:
             else:
                 self._loose = True
         self._notice(data)
-        return data if self.committed else self._hold(data)
+        return data if self.has_content else self._start(data)
 
     def _notice(self, piece: bytes) -> None:
         if self._dialect.ends(self._endpoint, piece):
@@ -81,20 +82,25 @@ class StreamRelay:
         self._previous = self._last
         self._last = piece
 
-    def _hold(self, piece: bytes) -> bytes:
-        held = self._held + piece
-        if not self._loose and not self._has_content(piece) and not self.ended and len(held) <= HOLD_LIMIT:
-            self._held = held
-            return b""
-        self.committed = True
-        self._held = b""
+    def release(self) -> bytes:
+        """Hold nothing back any longer; what was held, for the client."""
+        held, self._held = self._held, b""
+        self._holding = False
         return held
+
+    def _start(self, piece: bytes) -> bytes:
+        """The same as `feed` as long as no content has come."""
+        self.has_content = self._has_content(piece) or self._loose or self.ended
+        self._held += piece
+        if self.has_content or not self._holding or len(self._held) > HOLD_LIMIT:
+            return self.release()
+        return b""
 
     def _has_content(self, piece: bytes) -> bool:
         """Whether content comes in `piece`; UpstreamFailed where the provider's error comes first."""
         for event in sse.parse(piece):
             if event.data:
-                if self.provider_error is not None and self._dialect.error_message(event.data) is not None:
+                if self._holding and self._dialect.error_message(event.data) is not None:
                     raise UpstreamFailed(f"The provider reported an error: {self.provider_error}")
                 if not self._dialect.is_start_up(event):
                     return True

@@ -18,5 +18,5 @@ def settle(sink: Sink, call: Call, error: CallError | None, now: float) -> None:
         call.detail = error.detail or error.message
         if call.stage is not Stage.COMMITTED or isinstance(error, ClientGone):
             call.status = error.status
-    call.enter(Stage.ENDED)
-    sink.offer(call.record(now))
+    call.close(now)
+    sink.offer(call)

@@ -96,7 +96,10 @@ def open_secret(unwrap: Unwrap, key: DataKey | None, row: SealedSecret) -> Secre
         raise IntegrityError(
             f"The {row} does not open: its data key {row.data_key_term} is not in the store."
         )
-    data_key = unwrap_data_key(unwrap, key)
+    try:
+        data_key = unwrap_data_key(unwrap, key)
+    except IntegrityError as error:
+        raise IntegrityError(f"The {row} does not open. {error}") from error
     try:
         plain = unseal(data_key, row.sealed, _secret_identity(row.org_id, row.name, row.data_key_term))
     except IntegrityError as error:

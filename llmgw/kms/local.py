@@ -86,7 +86,7 @@ def create(path: Path) -> None:
             os.link(draft, path)  # unlike a rename, a link never replaces what is there
         finally:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(draft)
+                draft.unlink()
         _sync_directory(path.parent)
     except FileExistsError as error:
         raise AlreadyExists(f"{path} is there already and is kept.") from error
@@ -114,8 +114,8 @@ def _read_private(path: Path) -> bytes:
         ) from error
     except OSError as error:
         raise StoreUnavailable(f"Cannot read the keyring {path}: {error.strerror}.") from error
-    with open(file, "rb") as opened:
-        found = os.fstat(opened.fileno())
+    try:
+        found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode):
             raise OperatorError(f"The keyring {path} is not a regular file.")
         if found.st_uid not in (0, os.geteuid()):
@@ -128,7 +128,10 @@ def _read_private(path: Path) -> bytes:
                 f"The keyring {path} can be reached by other users (mode {stat.S_IMODE(found.st_mode):04o}); "
                 f"run: chmod 600 {path}"
             )
-        return opened.read(_SIZE_LIMIT + 1)
+        with os.fdopen(file, "rb", closefd=False) as opened:
+            return opened.read(_SIZE_LIMIT + 1)
+    finally:
+        os.close(file)
 
 
 def _parse(path: Path, text: bytes) -> Keyring:
@@ -144,7 +147,7 @@ def _parse(path: Path, text: bytes) -> Keyring:
 
 def _write_synced(path: Path, text: bytes) -> None:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(file, "wb") as opened:
+    with os.fdopen(file, "wb") as opened:
         os.fchmod(opened.fileno(), 0o600)  # whatever the umask took away
         opened.write(text)
         opened.flush()

@@ -46,7 +46,11 @@ def begin(traceparent: bytes | None, tracestate: bytes | None) -> TraceContext:
         return TraceContext(ids[:32], ids[32:], None, 0, None)
     keep = tracestate is not None and 0 < len(tracestate) <= STATE_LIMIT
     return TraceContext(
-        match[2].decode(), _random_hex(64), match[3].decode(), int(match[4], 16) & SAMPLED, tracestate if keep else None
+        match[2].decode(),
+        _random_hex(64),
+        match[3].decode(),
+        int(match[4], 16) & SAMPLED,
+        tracestate if keep else None,
     )
 
 

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -102,12 +103,15 @@ class Exchange:
         plain = given is not None and _request_id(given) is not None
         self.request_id = given.decode() if given is not None and plain else "req_" + context.span_id
         call = Call(
+            time=time.time(),
             request_id=self.request_id,
+            trace_id=context.trace_id,
+            span_id=context.span_id,
             trace=context,
             method=self.method,
             dialect=self.dialect,
-            endpoint=self.endpoint,
-            began_at=time.time(),
+            endpoint=self.endpoint.name,
+            operation=self.endpoint,
             received_at=time.monotonic(),
             request_bytes=self.size,
         )
@@ -119,8 +123,8 @@ class Exchange:
             return chat.refuse(self.refusal)
         presented = presented_key(self.fields)
         if self.method == "GET":
-            model_id = self.path.removeprefix(self.endpoint.path).removeprefix(b"/").decode() or None
-            return chat.models(self.gateway, call, self, presented=presented, model_id=model_id)
+            model_id = unquote(self.path.removeprefix(self.endpoint.path).removeprefix(b"/").decode())
+            return chat.models(self.gateway, call, self, presented=presented, model_id=model_id or None)
         body = self.body
         raw = body[0] if len(body) == 1 else b"".join(body)
         self.body = []

@@ -177,9 +177,8 @@ class SqliteDirectory:
                 self._absent.move_to_end(name)
                 return None
             # Deadlines need a task, and the caller may be none.
-            task: asyncio.Task[V | None] = asyncio.get_running_loop().create_task(
-                self._ask(cache, name, read)
-            )
+            answer = self._ask(cache, name, read)
+            task = asyncio.get_running_loop().create_task(answer)
             self._tasks.add(task)
             task.add_done_callback(self._forget)
             return await task
@@ -188,7 +187,7 @@ class SqliteDirectory:
     async def _ask(
         self, cache: _Cache[V], name: Name, read: Callable[[Opened], _Answer[V | None]]
     ) -> V | None:
-        """What the store says within the deadline, or else what is known of it."""
+        """What the store says within the deadline, or else what is known."""
         try:
             async with asyncio.timeout(DEADLINE_S):
                 try:
@@ -279,6 +278,8 @@ class SqliteDirectory:
 
 def _state(opened: Opened) -> tuple[int, int]:
     row = opened.database.execute("SELECT value FROM revision").fetchone()
+    if row is None:
+        raise sqlite3.DatabaseError("the table revision is empty")
     return opened.epoch, row[0]
 
 
@@ -331,7 +332,7 @@ def _reason(path: Path, error: Exception) -> str:
         return store.explain(path, error)
     if isinstance(error, FileNotFoundError):
         return "does not exist any more."
-    return f"does not answer: {error or 'deadline passed'}."
+    return f"does not answer: {str(error) or 'the deadline has passed'}."
 
 
 def _unavailable(message: str, detail: str | None) -> NoReturn:

@@ -34,7 +34,7 @@ class StoreLock:
             number = os.open(self._beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreUnavailable(f"Cannot open the lock file {self._beside}: {error.strerror}.") from error
-        file = open(number, "r+")
+        file = os.fdopen(number, "r+")
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -8,6 +8,7 @@ refused instead of guessed at, and so is one that is newer than this code.
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,8 +62,7 @@ def up(path: Path) -> list[Applied]:
         with database:
             before = _status(path, database)
             if before.current == 0:
-                # Kept in the file, so once is enough; it cannot be changed inside a transaction.
-                database.execute("PRAGMA journal_mode = WAL")
+                _use_wal(database)
             for step in STEPS:
                 if step.number > before.current:
                     _take(path, database, step)
@@ -109,6 +109,20 @@ def _status(path: Path, database: Database) -> Status:
         applied=applied,
         pending=[step.name for step in STEPS[len(applied) :]],
     )
+
+
+def _use_wal(database: Database) -> None:
+    """Kept in the file, so once is enough. Not part of a step: it cannot be changed inside a transaction."""
+    deadline = time.monotonic() + store.WRITE_WAIT_S
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # Alone among statements, this one does not wait for another process's lock by itself.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _take(path: Path, database: Database, step: Step) -> None:

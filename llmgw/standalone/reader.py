@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -87,7 +86,7 @@ class Reader:
             failure: Exception | None = None
             try:
                 result = work(self._current())
-            except Exception as error:  # the boundary of the thread: the future carries it to who asked
+            except Exception as error:  # noqa: BLE001 - the thread's boundary: who asked gets it
                 failure = error
                 if isinstance(error, sqlite3.Error):
                     self._close_database()  # what was cached of the file may be what is wrong with it
@@ -98,7 +97,7 @@ class Reader:
 
     def _current(self) -> Opened:
         # An open file lives on after it was deleted or replaced, and SQLite would go on reading it.
-        found = os.stat(self._path)
+        found = self._path.stat()
         if self._opened is None or self._file != (found.st_dev, found.st_ino):
             self._close_database()
             self._epoch += 1

@@ -19,13 +19,6 @@ from llmgw.standalone.rows import key_row, read_keys, term_rows
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 
-_PAGE: Final = (
-    "(:org_id IS NULL OR org_id = :org_id) AND (:after IS NULL OR id > :after) ORDER BY id LIMIT :limit"
-)
-_NAMED: Final = (
-    "(:org_id IS NULL OR org_id = :org_id) AND (id = :name OR (:org_id IS NOT NULL AND name = :name))"
-)
-
 
 class SqliteRegistry:
     """Implements `ports.Registry`; a context manager that closes itself.
@@ -90,13 +83,19 @@ class SqliteRegistry:
 
     def key(self, id_or_name: str, org_id: str | None) -> VirtualKey | None:
         found = self._keys(
-            f"WHERE {_NAMED} ORDER BY revoked_at IS NOT NULL, id DESC LIMIT 1",
+            "WHERE (:org_id IS NULL OR org_id = :org_id) "
+            "AND (id = :name OR (:org_id IS NOT NULL AND name = :name)) "
+            "ORDER BY revoked_at IS NOT NULL, id DESC LIMIT 1",
             {"org_id": org_id, "name": id_or_name},
         )
         return found[0] if found else None
 
     def keys(self, org_id: str | None, after: str | None, limit: int) -> Sequence[VirtualKey]:
-        return self._keys(f"WHERE {_PAGE}", {"org_id": org_id, "after": after, "limit": limit})
+        return self._keys(
+            "WHERE (:org_id IS NULL OR org_id = :org_id) AND (:after IS NULL OR id > :after) "
+            "ORDER BY id LIMIT :limit",
+            {"org_id": org_id, "after": after, "limit": limit},
+        )
 
     def insert_data_key(self, key: DataKey) -> None:
         with self._write(f"There is a {key} already."):
@@ -119,13 +118,17 @@ class SqliteRegistry:
 
     def credential(self, id_or_name: str, org_id: str | None) -> SealedSecret | None:
         return self._first(
-            SealedSecret, f"SELECT * FROM credentials WHERE {_NAMED}", {"org_id": org_id, "name": id_or_name}
+            SealedSecret,
+            "SELECT * FROM credentials WHERE (:org_id IS NULL OR org_id = :org_id) "
+            "AND (id = :name OR (:org_id IS NOT NULL AND name = :name))",
+            {"org_id": org_id, "name": id_or_name},
         )
 
     def credentials(self, org_id: str | None, after: str | None, limit: int) -> Sequence[SealedSecret]:
         return self._all(
             SealedSecret,
-            f"SELECT * FROM credentials WHERE {_PAGE}",
+            "SELECT * FROM credentials WHERE (:org_id IS NULL OR org_id = :org_id) "
+            "AND (:after IS NULL OR id > :after) ORDER BY id LIMIT :limit",
             {"org_id": org_id, "after": after, "limit": limit},
         )
 

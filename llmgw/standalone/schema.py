@@ -104,11 +104,14 @@ _TABLES: Final = (
 
 # Triggers and not code: whoever writes, be it an operator with the sqlite3 shell, a running server notices.
 _NOTICED: Final = ("orgs", "data_keys", "credentials", "virtual_keys", "virtual_key_terms")
+_TRIGGER: Final = """
+    CREATE TRIGGER {table}_{event} AFTER {event} ON {table}
+    BEGIN UPDATE revision SET value = value + 1; END
+"""
 _TRIGGERS: Final = tuple(
-    f"CREATE TRIGGER {table}_{event.lower()} AFTER {event} ON {table} "
-    "BEGIN UPDATE revision SET value = value + 1; END"
+    _TRIGGER.format(table=table, event=event)
     for table in _NOTICED
-    for event in ("INSERT", "UPDATE", "DELETE")
+    for event in ("insert", "update", "delete")
 )
 
 STEPS: Final = (Step(1, "organisations, keys and credentials", _TABLES + _TRIGGERS),)

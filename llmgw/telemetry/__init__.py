@@ -1,4 +1,5 @@
 """STUB"""
+from llmgw.ports import CallRecord
 import sys, msgspec, collections, logging
 class Telemetry:
     def __init__(self, settings): self.c=collections.Counter(); self.n=0; logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
@@ -7,7 +8,7 @@ class Telemetry:
     def began(self): self.n+=1
     def offer(self,r):
         self.n-=1; self.c[r.status]+=1
-        print(msgspec.json.encode({"event":"call",**msgspec.structs.asdict(r)}).decode(), file=sys.stderr, flush=True)
+        print(msgspec.json.encode({"event":"call",**{f:getattr(r,f) for f in CallRecord.__struct_fields__}}).decode(), file=sys.stderr, flush=True)
     def refused(self,s): self.c[s]+=1
     def reloaded(self,ok): self.c['reload',ok]+=1
     def render_metrics(self): return repr((self.n,self.c)).encode(),'text/plain'

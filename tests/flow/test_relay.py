@@ -86,9 +86,9 @@ def test_start_up_is_held_until_content(
     """Nothing is sent before the first content, so that the call may still fail with a status of its own."""
     relay = StreamRelay(dialect, endpoint)
     assert relay.feed(start_up) == b""
-    assert not relay.committed
+    assert not relay.has_content
     assert relay.feed(content) == start_up + content
-    assert relay.committed
+    assert relay.has_content
 
 
 def test_start_up_is_held_only_up_to_a_limit() -> None:

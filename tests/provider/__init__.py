@@ -1,8 +1,8 @@
 """An upstream provider to test against: a real process on real sockets that can misbehave at byte level.
 
-It shares no code with llmgw, uvicorn or httptools. It replays recordings of `../shared/fixtures` where they are
-present and answers every endpoint from hand-written bodies where not. `provider` is the pytest fixture (one
-process per test session, reset before each test):
+It shares no code with llmgw, uvicorn or httptools. It replays recordings of `../shared/fixtures` where they
+are present and answers every endpoint from hand-written bodies where not. `provider` is the pytest fixture
+(one process per test session, reset before each test):
 
     def test_relays(provider):
         client = openai.OpenAI(base_url=provider.url + "/v1", api_key="k")   # or the gateway in between
@@ -11,13 +11,13 @@ process per test session, reset before each test):
         seen.method, seen.target, seen.header("authorization"), seen.body, seen.json()
 
 What a request is answered with
-- its model, where that is the id of a recording: `model="openai/" + recording.id` through a gateway. What must
-  come back byte for byte: `recordings.load(id).answer(style).body`, `style` being `odd` unless chosen;
+- its model, where that is the id of a recording: `model="openai/" + recording.id` through a gateway. What
+  must come back byte for byte: `load(id).answer(style).body`, `style` being `odd` unless chosen;
 - otherwise the canned answer of its endpoint, streamed where the body says `stream: true`:
   `canned.answer("/v1/chat/completions", request).body`.
 
 How it is answered: a behaviour of `behaviours.BEHAVIOURS`, with options (see the top of that module), chosen
-- by the base URL: `provider.base_url("answer", chunking="byte") + "/v1"`, `provider.base_url("cut-mid-event-rst")`;
+- by the base URL: `provider.base_url("answer", chunking="byte") + "/v1"`, `base_url("cut-mid-event-rst")`;
 - or by a script for the next requests, whatever their URL:
 
     provider.script("stale", times=2)                          # the second on a connection meets a closed one
@@ -43,7 +43,8 @@ inside the test's own event loop.
 from tests.provider.behaviours import BEHAVIOURS
 from tests.provider.client import Provider, eventually, running, wait_until
 from tests.provider.recordings import Answer, Recording, load, select
-from tests.provider.server import Seen, Server
+from tests.provider.records import Seen
+from tests.provider.server import Server
 from tests.provider.sockets import blackhole_port, closed_port
 from tests.provider.steps import Fin, Flood, Gate, Hang, Rst, Send, Step, Wait
 

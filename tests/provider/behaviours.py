@@ -2,12 +2,13 @@
 
 Options, as text, given in the URL or with a script; all behaviours that send the answer understand them:
 `recording=ID`, `style=compact|pretty|odd`, `status=N` (an error in the dialect of the path),
-`chunking=whole|event|byte|random` with `seed=N`, `framing=auto|chunked|length|close`, `gap_s=S` between pieces.
+`chunking=whole|event|byte|random` with `seed=N`, `framing=auto|chunked|length|close`, `gap_s=S` in between.
 """
 
 from __future__ import annotations
 
 import gzip
+import itertools
 import random
 import re
 from collections.abc import Callable
@@ -61,7 +62,7 @@ def pieces(body: bytes, chunking: str, seed: int = 0) -> list[bytes]:
     else:
         raise ValueError(f"chunking={chunking!r}: whole, event, byte or random")
     edges = [0, *(cut for cut in cuts if cut < len(body)), len(body)]
-    return [body[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+    return [body[start:stop] for start, stop in itertools.pairwise(edges)]
 
 
 def head(answer: Answer, *framing: tuple[str, str], version: str = "1.1") -> bytes:
@@ -85,7 +86,9 @@ def answered(call: Call, answer: Answer | None = None) -> list[Step]:
     answer = answer or call.answer
     options = call.options
     parts = pieces(
-        answer.body, options.get("chunking", "event" if answer.streamed else "whole"), int(options.get("seed", 0))
+        answer.body,
+        options.get("chunking", "event" if answer.streamed else "whole"),
+        int(options.get("seed", 0)),
     )
     framing = options.get("framing", "auto")
     if framing == "auto":
@@ -140,7 +143,9 @@ def _stale(call: Call) -> list[Step]:
     return [Fin()] if call.served else answered(call)
 
 
-def _plain_body(body: bytes, *headers: tuple[str, str], status: int = 200, length: int | None = None) -> list[Step]:
+def _plain_body(
+    body: bytes, *headers: tuple[str, str], status: int = 200, length: int | None = None
+) -> list[Step]:
     size = len(body) if length is None else length
     return [Send(head(Answer(status, headers, b""), ("Content-Length", str(size))) + body)]
 
@@ -154,7 +159,10 @@ def _headers(call: Call) -> list[Step]:
 
 def _interim(call: Call) -> list[Step]:
     early = "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n"
-    return [Send(f"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n{early}".encode()), *answered(call)]
+    return [
+        Send(f"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n{early}".encode()),
+        *answered(call),
+    ]
 
 
 def _chunked_with(call: Call, extension: bytes, trailer: bytes) -> list[Step]:
@@ -165,7 +173,7 @@ def _chunked_with(call: Call, extension: bytes, trailer: bytes) -> list[Step]:
 
 
 def _misframed(call: Call, *framing: tuple[str, str]) -> list[Step]:
-    return [Send(head(call.answer, *framing) + call.answer.body)]
+    return [Send(head(call.answer, *framing) + call.answer.body), Fin()]
 
 
 def _bad_chunk(call: Call) -> list[Step]:
@@ -174,7 +182,10 @@ def _bad_chunk(call: Call) -> list[Step]:
 
 def _sized(call: Call, surplus: int) -> list[Step]:
     answer = call.answer
-    return [Send(head(answer, ("Content-Length", str(len(answer.body) - surplus))) + answer.body), Fin()]
+    return [
+        Send(head(answer, ("Content-Length", str(len(answer.body) - surplus))) + answer.body),
+        Fin(),
+    ]
 
 
 def _http10(call: Call) -> list[Step]:
@@ -184,7 +195,10 @@ def _http10(call: Call) -> list[Step]:
 def _gzip(call: Call) -> list[Step]:
     answer = call.answer
     packed = gzip.compress(answer.body, mtime=0)
-    return answered(call, structs.replace(answer, body=packed, headers=(*answer.headers, ("Content-Encoding", "gzip"))))
+    return answered(
+        call,
+        structs.replace(answer, body=packed, headers=(*answer.headers, ("Content-Encoding", "gzip"))),
+    )
 
 
 def _giant(call: Call) -> list[Step]:
@@ -195,12 +209,16 @@ def _giant(call: Call) -> list[Step]:
 
 def _endless(call: Call) -> list[Step]:
     start = head(Answer(200, (("content-type", "text/event-stream"),), b""), ("Transfer-Encoding", "chunked"))
-    delta = {"choices": [{"index": 0, "delta": {"content": "x" * 900}, "finish_reason": None}]}
-    data = canned.event({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x" * 900}},
-                        "content_block_delta") if "/messages" in call.path else canned.event(delta)  # fmt: skip
+    text = "x" * 900
+    if "/messages" in call.path:
+        delta = {"type": "text_delta", "text": text}
+        data = canned.event(
+            {"type": "content_block_delta", "index": 0, "delta": delta}, "content_block_delta"
+        )
+    else:
+        data = canned.event({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
     times = int(call.number("times", 0))
-    steps: list[Step] = [Send(start), Flood(chunk(data), times, call.number("gap_s", 0))]
-    return [*steps, Send(chunk(b""))]
+    return [Send(start), Flood(chunk(data), times, call.number("gap_s", 0)), Send(chunk(b""))]
 
 
 HTML: Final = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
@@ -212,8 +230,14 @@ BEHAVIOURS: Final[dict[str, Behaviour]] = {
     # Waiting
     "hang-before-head": lambda call: [Hang()],
     "hang-after-head": lambda call: [*_head_of(call), Hang()],
-    "slow-first-byte": lambda call: [Wait(call.number("delay_s", 0.2)), *answered(call)],
-    "slow-head": lambda call: [Send(wire(call)[:-1], 1, call.number("gap_s", 0.001)), Send(wire(call)[-1:])],
+    "slow-first-byte": lambda call: [
+        Wait(call.number("delay_s", 0.2)),
+        *answered(call),
+    ],
+    "slow-head": lambda call: [
+        Send(wire(call)[:-1], 1, call.number("gap_s", 0.001)),
+        Send(wire(call)[-1:]),
+    ],
     "stall": lambda call: _in_two(call, Hang()),
     "gate": lambda call: _in_two(call, Gate(call.options.get("name", "gate"))),
     "drip": lambda call: [Send(wire(call), 1, call.number("gap_s", 0.0))],
@@ -230,21 +254,36 @@ BEHAVIOURS: Final[dict[str, Behaviour]] = {
     "close-after": lambda call: [*answered(call), Fin()],
     "reset-after": lambda call: [*answered(call), Wait(0.05), Rst()],
     "stale": _stale,
-    "surplus": lambda call: [*answered(call), Send(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison")],
+    "surplus": lambda call: [
+        Send(
+            wire(call)
+            + b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 6\r\n\r\npoison"
+        )
+    ],
     # Not what a provider says
     "garbage": lambda call: [Send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 40)],
-    "banner": lambda call: [Send(b"220 smtp.example.com ESMTP ready\r\n")],
-    "html": lambda call: _plain_body(HTML, ("content-type", "text/html"), status=int(call.number("code", 502))),
+    "banner": lambda call: [Send(b"SSH-2.0-OpenSSH_9.2p1\r\n"), Fin()],
+    "html": lambda call: _plain_body(
+        HTML, ("content-type", "text/html"), status=int(call.number("code", 502))
+    ),
     "html-200": lambda call: _plain_body(HTML, ("content-type", "text/html")),
     "redirect": lambda call: _plain_body(b"moved", ("location", "http://127.0.0.1:9/elsewhere"), status=302),
     "empty": lambda call: _plain_body(b"", ("content-type", "application/json")),
     "204": lambda call: [Send(b"HTTP/1.1 204 No Content\r\nx-request-id: req_204\r\n\r\n")],
     "304": lambda call: [Send(b'HTTP/1.1 304 Not Modified\r\netag: "e"\r\ncontent-length: 99\r\n\r\n')],
-    "switch": lambda call: [Send(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n")],
+    "switch": lambda call: [
+        Send(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n")
+    ],
     # Heads
     "huge-headers": _headers,
-    "endless-headers": lambda call: [Send(b"HTTP/1.1 200 OK\r\n"), Flood(b"x-padding: " + b"p" * 1000 + b"\r\n")],
-    "endless-line": lambda call: [Send(b"HTTP/1.1 200 OK\r\nx-padding: "), Flood(b"p" * 1000)],
+    "endless-headers": lambda call: [
+        Send(b"HTTP/1.1 200 OK\r\n"),
+        Flood(b"x-padding: " + b"p" * 1000 + b"\r\n"),
+    ],
+    "endless-line": lambda call: [
+        Send(b"HTTP/1.1 200 OK\r\nx-padding: "),
+        Flood(b"p" * 1000),
+    ],
     "endless-interim": lambda call: [Flood(b"HTTP/1.1 103 Early Hints\r\nx-n: 1\r\n\r\n")],
     "interim": _interim,
     "no-reason": lambda call: [Send(wire(call).replace(b"200 OK\r\n", b"200\r\n", 1))],
@@ -256,7 +295,9 @@ BEHAVIOURS: Final[dict[str, Behaviour]] = {
     "length-conflict": lambda call: _misframed(call, ("Content-Length", "5"), ("Content-Length", "6")),
     "length-bad": lambda call: _misframed(call, ("Content-Length", "five")),
     "length-negative": lambda call: _misframed(call, ("Content-Length", "-5")),
-    "length-and-chunked": lambda call: _misframed(call, ("Content-Length", "5"), ("Transfer-Encoding", "chunked")),
+    "length-and-chunked": lambda call: _misframed(
+        call, ("Content-Length", "5"), ("Transfer-Encoding", "chunked")
+    ),
     "bad-chunk-size": _bad_chunk,
     "chunk-extensions": lambda call: _chunked_with(call, b';sig="a;b"', b""),
     "trailers": lambda call: _chunked_with(call, b"", b"x-checksum: abc\r\nx-other: def\r\n"),

@@ -36,17 +36,36 @@ def answer(path: str, request: dict[str, Any]) -> Answer:
     if path.endswith("/messages/count_tokens"):
         return _plain(_ANTHROPIC_HEADERS, {"input_tokens": 14})
     if path.endswith("/messages"):
-        return _streamed(_ANTHROPIC_HEADERS, _messages(model)) if stream else _plain(_ANTHROPIC_HEADERS, _message(model))
+        return (
+            _streamed(_ANTHROPIC_HEADERS, _messages(model))
+            if stream
+            else _plain(_ANTHROPIC_HEADERS, _message(model))
+        )
     if path.endswith("/responses"):
-        return _streamed(_OPENAI_HEADERS, _responses(model)) if stream else _plain(_OPENAI_HEADERS, _response(model))
+        return (
+            _streamed(_OPENAI_HEADERS, _responses(model))
+            if stream
+            else _plain(_OPENAI_HEADERS, _response(model))
+        )
     if path.endswith("/embeddings"):
         data = [{"object": "embedding", "index": 0, "embedding": [0.25, -0.5, 1e-05]}]
         usage = {"prompt_tokens": 5, "total_tokens": 5}
-        return _plain(_OPENAI_HEADERS, {"object": "list", "data": data, "model": model, "usage": usage})
+        return _plain(
+            _OPENAI_HEADERS,
+            {"object": "list", "data": data, "model": model, "usage": usage},
+        )
     if path.endswith("/chat/completions"):
-        return _streamed(_OPENAI_HEADERS, _chat_stream(model, request)) if stream else _plain(_OPENAI_HEADERS, _chat(model))
+        return (
+            _streamed(_OPENAI_HEADERS, _chat_stream(model, request))
+            if stream
+            else _plain(_OPENAI_HEADERS, _chat(model))
+        )
     if path.endswith("/completions"):
-        return _streamed(_OPENAI_HEADERS, _text_stream(model)) if stream else _plain(_OPENAI_HEADERS, _text(model))
+        return (
+            _streamed(_OPENAI_HEADERS, _text_stream(model))
+            if stream
+            else _plain(_OPENAI_HEADERS, _text(model))
+        )
     return failure(path, 404, "unknown path")
 
 
@@ -56,9 +75,18 @@ def failure(path: str, status: int, message: str) -> Answer:
     if status in (429, 503, 529):
         headers.append(("retry-after", "7"))
     if "/messages" in path:
-        kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error", 529: "overloaded_error"}
+        kinds = {
+            401: "authentication_error",
+            403: "permission_error",
+            429: "rate_limit_error",
+            529: "overloaded_error",
+        }
         kind = kinds.get(status, "invalid_request_error" if status < 500 else "api_error")
-        body: dict[str, Any] = {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_canned"}
+        body: dict[str, Any] = {
+            "type": "error",
+            "error": {"type": kind, "message": message},
+            "request_id": "req_canned",
+        }
         return Answer(status, (*_ANTHROPIC_HEADERS, *headers), write_json(body, "odd"))
     code = {401: "invalid_api_key", 429: "rate_limit_exceeded"}.get(status)
     kind = "invalid_request_error" if status < 500 else "server_error"
@@ -81,7 +109,12 @@ def _streamed(headers: tuple[tuple[str, str], ...], events: list[bytes]) -> Answ
 
 
 def _chat(model: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": "".join(WORDS), "refusal": None, "annotations": []}
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": "".join(WORDS),
+        "refusal": None,
+        "annotations": [],
+    }
     return {
         "id": "chatcmpl-canned",
         "object": "chat.completion",
@@ -93,12 +126,20 @@ def _chat(model: str) -> dict[str, Any]:
 
 
 def _chat_stream(model: str, request: dict[str, Any]) -> list[bytes]:
-    base = {"id": "chatcmpl-canned", "object": "chat.completion.chunk", "created": 1766265198, "model": model}
+    base = {
+        "id": "chatcmpl-canned",
+        "object": "chat.completion.chunk",
+        "created": 1766265198,
+        "model": model,
+    }
 
     def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
         return event({**base, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
 
-    events = [chunk({"role": "assistant", "content": ""}), *(chunk({"content": word}) for word in WORDS)]
+    events = [
+        chunk({"role": "assistant", "content": ""}),
+        *(chunk({"content": word}) for word in WORDS),
+    ]
     events.append(chunk({}, "stop"))
     if (request.get("stream_options") or {}).get("include_usage"):
         usage = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}
@@ -112,23 +153,53 @@ def _text(model: str) -> dict[str, Any]:
         "object": "text_completion",
         "created": 1766265198,
         "model": model,
-        "choices": [{"index": 0, "text": "".join(WORDS), "logprobs": None, "finish_reason": "stop"}],
+        "choices": [
+            {
+                "index": 0,
+                "text": "".join(WORDS),
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+        ],
         "usage": {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14},
     }
 
 
 def _text_stream(model: str) -> list[bytes]:
-    base = {"id": "cmpl-canned", "object": "text_completion", "created": 1766265198, "model": model}
+    base = {
+        "id": "cmpl-canned",
+        "object": "text_completion",
+        "created": 1766265198,
+        "model": model,
+    }
 
     def chunk(text: str, finish: str | None = None) -> bytes:
-        return event({**base, "choices": [{"index": 0, "text": text, "logprobs": None, "finish_reason": finish}]})
+        return event(
+            {
+                **base,
+                "choices": [
+                    {
+                        "index": 0,
+                        "text": text,
+                        "logprobs": None,
+                        "finish_reason": finish,
+                    }
+                ],
+            }
+        )
 
     return [*(chunk(word) for word in WORDS), chunk("", "stop"), event("[DONE]")]
 
 
 def _response(model: str, status: str = "completed") -> dict[str, Any]:
     text = {"type": "output_text", "text": "".join(WORDS), "annotations": []}
-    item = {"id": "msg_canned", "type": "message", "status": "completed", "role": "assistant", "content": [text]}
+    item = {
+        "id": "msg_canned",
+        "type": "message",
+        "status": "completed",
+        "role": "assistant",
+        "content": [text],
+    }
     done = status == "completed"
     usage = {
         "input_tokens": 9,
@@ -152,7 +223,13 @@ def _response(model: str, status: str = "completed") -> dict[str, Any]:
 
 
 def _responses(model: str) -> list[bytes]:
-    item: dict[str, Any] = {"id": "msg_canned", "type": "message", "status": "in_progress", "role": "assistant", "content": []}
+    item: dict[str, Any] = {
+        "id": "msg_canned",
+        "type": "message",
+        "status": "in_progress",
+        "role": "assistant",
+        "content": [],
+    }
     place = {"item_id": "msg_canned", "output_index": 0, "content_index": 0}
     part: dict[str, Any] = {"type": "output_text", "text": "", "annotations": []}
     whole = {**part, "text": "".join(WORDS)}
@@ -161,10 +238,27 @@ def _responses(model: str) -> list[bytes]:
         {"type": "response.in_progress", "response": _response(model, "in_progress")},
         {"type": "response.output_item.added", "output_index": 0, "item": item},
         {"type": "response.content_part.added", **place, "part": part},
-        *({"type": "response.output_text.delta", **place, "delta": word, "logprobs": []} for word in WORDS),
-        {"type": "response.output_text.done", **place, "text": whole["text"], "logprobs": []},
+        *(
+            {
+                "type": "response.output_text.delta",
+                **place,
+                "delta": word,
+                "logprobs": [],
+            }
+            for word in WORDS
+        ),
+        {
+            "type": "response.output_text.done",
+            **place,
+            "text": whole["text"],
+            "logprobs": [],
+        },
         {"type": "response.content_part.done", **place, "part": whole},
-        {"type": "response.output_item.done", "output_index": 0, "item": {**item, "status": "completed", "content": [whole]}},
+        {
+            "type": "response.output_item.done",
+            "output_index": 0,
+            "item": {**item, "status": "completed", "content": [whole]},
+        },
         {"type": "response.completed", "response": _response(model)},
     ]
     return [event({**payload, "sequence_number": n}, payload["type"]) for n, payload in enumerate(payloads)]
@@ -184,15 +278,28 @@ def _message(model: str) -> dict[str, Any]:
 
 
 def _messages(model: str) -> list[bytes]:
-    start = {**_message(model), "content": [], "stop_reason": None, "usage": {"input_tokens": 14, "output_tokens": 1}}
+    start = {
+        **_message(model),
+        "content": [],
+        "stop_reason": None,
+        "usage": {"input_tokens": 14, "output_tokens": 1},
+    }
     deltas = [{"type": "text_delta", "text": word} for word in WORDS]
     payloads: list[dict[str, Any]] = [
         {"type": "message_start", "message": start},
-        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {
+            "type": "content_block_start",
+            "index": 0,
+            "content_block": {"type": "text", "text": ""},
+        },
         {"type": "ping"},
         *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas),
         {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 5}},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {"output_tokens": 5},
+        },
         {"type": "message_stop"},
     ]
     return [event(payload, payload["type"]) for payload in payloads]

@@ -44,7 +44,9 @@ def _leaf(
         names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
     certificate = _sign(subject, issuer or subject, key, issuer_key or key, names=names, days=days)
     private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
     path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private)
 
@@ -71,7 +73,8 @@ def _sign(
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
+            critical=False,
         )
     )
     if authority:

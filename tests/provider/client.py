@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from tests.provider.server import Ports, Script, Seen
+from tests.provider.records import Ports, Script, Seen
 from tests.provider.steps import Step
 
 T = TypeVar("T")
@@ -41,7 +41,12 @@ class Provider:
     @staticmethod
     def prefix(behaviour: str, **options: object) -> str:
         """The path that selects a behaviour for every request below it: `/b/drip;gap_s=0.01`."""
-        return "/b/" + ";".join([behaviour, *(f"{key}={quote(str(value))}" for key, value in options.items())])
+        return "/b/" + ";".join(
+            [
+                behaviour,
+                *(f"{key}={quote(str(value))}" for key, value in options.items()),
+            ]
+        )
 
     def base_url(self, behaviour: str = "answer", **options: object) -> str:
         """A base URL under which every request is answered by `behaviour`; add `/v1` for OpenAI's."""
@@ -101,7 +106,10 @@ class Provider:
 def running() -> Iterator[Provider]:
     """A server process of one's own; it ends with the block, and with its parent whatever happens."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.provider"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "tests.provider"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert process.stdin is not None and process.stdout is not None
     try:

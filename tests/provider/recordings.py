@@ -1,9 +1,9 @@
 """Recorded provider exchanges as the bytes a provider would send.
 
 The fixtures keep JSON bodies parsed, so a `style` says how they are written again: `compact`, `pretty`, or
-`odd`: legal JSON that any re-encoding would change (white space, escapes, exponents, integers beyond 64 bits,
-fields no SDK knows). Event streams are replayed as recorded. A checkout without the fixtures has none of these;
-`canned.py` holds answers for every endpoint that need no fixture.
+`odd`: legal JSON that any re-encoding would change (white space, escapes, exponents, integers beyond 64
+bits, fields no SDK knows). Event streams are replayed as recorded. A checkout without the fixtures has none
+of these; `canned.py` holds answers for every endpoint that need no fixture.
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ def load(recording_id: str) -> Recording:
 
 
 def select(
-    *, provider: str | None = None, endpoint: str | None = None, streaming: bool | None = None
+    *,
+    provider: str | None = None,
+    endpoint: str | None = None,
+    streaming: bool | None = None,
 ) -> list[Recording]:
     """The recordings that match, in order of id."""
     found = (load(recording_id) for recording_id in sorted(index()))
@@ -100,7 +103,14 @@ def write_json(value: Any, style: Style) -> bytes:
     if style == "pretty":
         return json.dumps(value, indent=2).encode() + b"\n"
     if isinstance(value, dict):
-        value = {**value, "x_unknown": {"big": 123456789012345678901234567890, "small": 1e-07, "nil": None}}
+        value = {
+            **value,
+            "x_unknown": {
+                "big": 123456789012345678901234567890,
+                "small": 1e-07,
+                "nil": None,
+            },
+        }
     return ("\r\n " + _odd(value, 0) + "\t\n").encode()
 
 

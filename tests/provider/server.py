@@ -1,8 +1,8 @@
 """The server: asyncio protocols and a request reader of its own, so that nothing tidies up what goes out.
 
-One `Connection` per socket reads requests one after another and executes the steps of each answer. It reads at
-all times, so a client that leaves is noticed at once, whatever the answer is doing, and it hands the kernel no
-byte before the last one has left, so `written` is what the client's TCP has really taken.
+One `Connection` per socket reads requests one after another and executes the steps of each answer. It reads
+at all times, so a client that leaves is noticed at once, whatever the answer is doing, and it hands the kernel
+no byte before the last one has left, so `written` is what the client's TCP has really taken.
 """
 
 from __future__ import annotations
@@ -21,78 +21,13 @@ from typing import Any, Final, cast
 from urllib.parse import unquote
 
 import msgspec
-from msgspec import Struct
 
 from tests.provider import certificates
 from tests.provider.behaviours import BEHAVIOURS, EARLY, Call
+from tests.provider.records import Ports, Script, Seen
 from tests.provider.steps import Fin, Flood, Gate, Hang, Rst, Send, Step, Wait
 
 TLS_NAMES: Final = ("good", "self-signed", "wrong-host", "expired")
-
-
-class Ports(Struct, frozen=True):
-    """Where the server listens; `tls` by the name of the certificate."""
-
-    http: int
-    control: int
-    tls: dict[str, int]
-    ca_file: str
-
-
-class Script(Struct, frozen=True):
-    """How the next `times` requests (0: all) whose target contains `path` are answered."""
-
-    behaviour: str = "answer"
-    options: dict[str, str] = {}
-    steps: list[Step] | None = None
-    times: int = 1
-    path: str = ""
-
-
-class Seen(Struct):
-    """One request as it came. Times are `time.monotonic()`, which all processes of a machine share."""
-
-    number: int
-    connection: int
-    behaviour: str
-    head: bytes
-    """Request line and header fields as sent, up to and without the blank line."""
-    at: float
-    """When the head was complete."""
-    body: bytes = b""
-    """As sent, with the chunked framing where there was one."""
-    written: int = 0
-    """Bytes of the answer that the client's TCP has taken so far."""
-    finished: bool = False
-    """Whether the answer was written to its end."""
-    closed_at: float | None = None
-    """When the connection was gone."""
-    closed_by: str = ""
-    """`client` or `server`, once it is gone."""
-    reset: bool = False
-    """Whether it went with a TCP reset."""
-
-    @property
-    def method(self) -> str:
-        return self.head.split(b" ", 1)[0].decode("latin-1")
-
-    @property
-    def target(self) -> str:
-        return self.head.split(b" ", 2)[1].decode("latin-1")
-
-    @property
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """Name and value in the order and the letter case they came in."""
-        fields = (line.split(b":", 1) for line in self.head.split(b"\r\n")[1:])
-        return [(name, value.strip()) for name, value in fields]
-
-    def header(self, name: str) -> bytes | None:
-        """The value of a field, by name in any letter case; None where it is absent."""
-        wanted = name.lower().encode()
-        return next((value for key, value in self.headers if key.lower() == wanted), None)
-
-    def json(self) -> Any:
-        return json.loads(self.body)
 
 
 @dataclass
@@ -119,10 +54,17 @@ class Server:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(folder / f"{tls}.pem")
             return await loop.create_server(
-                lambda: Connection(server, control), "127.0.0.1", 0, ssl=context, backlog=1024
+                lambda: Connection(server, control),
+                "127.0.0.1",
+                0,
+                ssl=context,
+                backlog=1024,
             )
 
-        listeners = {"http": await listen(None, False), "control": await listen(None, True)}
+        listeners = {
+            "http": await listen(None, False),
+            "control": await listen(None, True),
+        }
         listeners |= {name: await listen(name, False) for name in TLS_NAMES}
         port = {name: listener.sockets[0].getsockname()[1] for name, listener in listeners.items()}
         try:
@@ -326,7 +268,12 @@ class Connection(asyncio.Protocol):
         except ValueError:
             request = {}
         path = seen.target.partition("?")[0]
-        call = Call(path, request if isinstance(request, dict) else {}, script.options, self.served)
+        call = Call(
+            path,
+            request if isinstance(request, dict) else {},
+            script.options,
+            self.served,
+        )
         if script.behaviour not in BEHAVIOURS:  # a typing error in a test's URL must not look like a hang
             return [Send(b"HTTP/1.1 555 No Such Behaviour\r\ncontent-length: 0\r\n\r\n")]
         return BEHAVIOURS[script.behaviour](call)

@@ -1,4 +1,4 @@
-"""What the server does on the wire, as data: an answer is a list of steps, and the executor knows nothing else.
+"""What the server does on the wire, as data: an answer is a list of steps; the executor knows nothing else.
 
 Every behaviour, however hostile, compiles to these; a test that needs one of its own sends the list itself.
 The structs are the JSON of the control API (bytes travel as base64).

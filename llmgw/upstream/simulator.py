@@ -1,3 +1,0 @@
-class Simulator:
-    def __init__(self, settings): pass
-    async def aclose(self): pass

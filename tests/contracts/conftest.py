@@ -1,0 +1,100 @@
+"""The adapters that the contract suites run over. Another adapter joins by one entry in `BACKENDS` or `KMS`.
+
+A backend makes stores' adapters of its kind, all over one store that is new for each test:
+`registry()`, `directory(kms)`, and `run(code)`, which runs Python in another process with `registry` at hand.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final, Protocol
+
+import pytest
+
+from llmgw.control import orgs
+from llmgw.control.orgs import OrgView
+from llmgw.keyring.ring import Keyring
+from llmgw.kms.local import LocalKms
+from llmgw.ports import Directory, Kms, Registry
+from llmgw.standalone import migrations, store
+from llmgw.standalone.directory import SqliteDirectory
+from llmgw.standalone.registry import SqliteRegistry
+
+
+class RunningDirectory(Directory, Protocol):
+    """A Directory with what its owner needs."""
+
+    async def run(self) -> None: ...
+
+
+class Backend(Protocol):
+    """One kind of store."""
+
+    def registry(self) -> AbstractContextManager[Registry]: ...
+
+    def directory(self, kms: Kms) -> AbstractContextManager[RunningDirectory]: ...
+
+    def run(self, code: str) -> None: ...
+
+
+class SqliteBackend:
+    """The standalone store in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "llmgw.db"
+        store.create(self.path)
+        migrations.up(self.path)
+
+    def registry(self) -> SqliteRegistry:
+        return SqliteRegistry(self.path)
+
+    def directory(self, kms: Kms) -> SqliteDirectory:
+        return SqliteDirectory(self.path, kms)
+
+    def run(self, code: str) -> None:
+        prelude = (
+            "from pathlib import Path\n"
+            "from llmgw.control import credentials, keys, orgs\n"
+            "from llmgw.standalone.registry import SqliteRegistry\n"
+            f"registry = SqliteRegistry(Path({str(self.path)!r}))\n"
+        )
+        subprocess.run([sys.executable, "-c", prelude + code], check=True, timeout=30)
+
+
+BACKENDS: Final = {"sqlite": SqliteBackend}
+KMS: Final = {"local": lambda: LocalKms(Keyring.generate())}
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    """A new, empty store."""
+    return BACKENDS[request.param](tmp_path)
+
+
+@pytest.fixture(params=KMS)
+def kms(request: pytest.FixtureRequest) -> Kms:
+    """A key service of one term."""
+    return KMS[request.param]()
+
+
+@pytest.fixture
+def registry(backend: Backend) -> Iterator[Registry]:
+    """The operators' side of the store."""
+    with backend.registry() as registry:
+        yield registry
+
+
+@pytest.fixture
+def acme(registry: Registry) -> OrgView:
+    """An organisation."""
+    return orgs.create(registry, "acme")
+
+
+@pytest.fixture
+def globex(registry: Registry) -> OrgView:
+    """Another organisation."""
+    return orgs.create(registry, "globex")
