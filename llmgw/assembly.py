@@ -212,9 +212,7 @@ class Installation:
 
     def assemble(self, config: Config, previous: Gateway | None) -> Gateway:
         """A gateway for `config`; transports of providers that did not change are taken from `previous`."""
-        providers = {
-            name: _provider(name, settings, previous) for name, settings in config.providers.items()
-        }
+        providers = {name: _provider(name, settings, previous) for name, settings in config.providers.items()}
         targets = {name: _target(model.targets[0], providers) for name, model in config.models.items()}
         cards = {
             name: ModelCard(id=name, owned_by=target.provider.name, created=MODEL_CREATED)
@@ -242,13 +240,17 @@ def _version(path: Path) -> str:
 
 def _provider(name: str, settings: schema.Provider, previous: Gateway | None) -> Provider:
     kept = previous.providers.get(name) if previous is not None else None
-    if kept is not None and previous is not None and _same_transport(previous.config.providers[name], settings):
+    if (
+        kept is not None
+        and previous is not None
+        and _same_transport(previous.config.providers[name], settings)
+    ):
         upstream = kept.upstream
     else:
         upstream = _upstream(settings)
     simulated = settings.dialect == "simulator"
     dialect = DIALECTS.get(settings.dialect)
-    headers = ()
+    headers: tuple[Header, ...] = ()
     if settings.api_key is not None and dialect is not None:
         headers = dialect.credential(settings.api_key.reveal())
     return Provider(

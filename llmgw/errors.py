@@ -47,10 +47,6 @@ class InvalidRequest(CallError):
     status, code, source = 400, "invalid_request", "client"
 
 
-class UnsupportedParameter(CallError):
-    status, code, source = 400, "unsupported_parameter", "client"
-
-
 class InvalidApiKey(CallError):
     status, code, source = 401, "invalid_api_key", "client"
 
@@ -117,10 +113,6 @@ class UpstreamCredentials(CallError):
     """The provider refused the gateway's own credential; the client cannot mend that."""
 
     status, code, source = 502, "upstream_credentials", "upstream"
-
-
-class NoTargetAvailable(CallError):
-    status, code, source, retry = 503, "no_target_available", "gateway", True
 
 
 class GatewayStopping(CallError):

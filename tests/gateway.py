@@ -4,7 +4,7 @@
         with house.serve() as gateway:                                     # llmgw serve, on a free port
             httpx.post(gateway.url + "/v1/chat/completions", headers=house.auth, json={...})
 
-`house.run("keys", "list")` runs any command. Output of the server is kept in `gateway.log()` (one dict a line).
+`house.run("keys", "list")` runs any command. The server's output is in `gateway.log()`, a dict a line.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Gateway:
             match = re.search(r"listening on (http://[^\s\"]+)", self.text())
             return match[1] if match else None
 
-        self.url = wait_until(found, timeout_s=START_S)
+        self.url = str(wait_until(found, timeout_s=START_S))
 
     def text(self) -> str:
         """Everything it has printed."""
@@ -147,7 +147,7 @@ class Gateway:
         def found() -> dict[str, Any] | None:
             return next((line for line in self.calls() if line["request_id"] == request_id), None)
 
-        return wait_until(found, timeout_s=timeout_s)
+        return dict(wait_until(found, timeout_s=timeout_s) or {})
 
     def metrics(self) -> str:
         return httpx.get(self.url + "/metrics", timeout=10, trust_env=False).text

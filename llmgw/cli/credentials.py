@@ -19,7 +19,9 @@ from llmgw.secret import Secret
 
 app = typer.Typer(no_args_is_help=True, help="Provider secrets, encrypted in the store.")
 
-Credential = Annotated[str, typer.Argument(metavar="NAME", help="Credential, by id, or by name within --org.")]
+Credential = Annotated[
+    str, typer.Argument(metavar="NAME", help="Credential, by id, or by name within --org.")
+]
 
 
 @app.command("set")
@@ -75,7 +77,9 @@ def list_(
 
 
 @app.command()
-def verify(credential: Credential, org: OptionalOrg = None, config: ConfigPath = None, json: Json = False) -> None:
+def verify(
+    credential: Credential, org: OptionalOrg = None, config: ConfigPath = None, json: Json = False
+) -> None:
     """Decrypt a credential and say whether that worked; exit 1 if not.
 
     Example: llmgw credentials verify openai --org acme
@@ -91,7 +95,9 @@ def verify(credential: Credential, org: OptionalOrg = None, config: ConfigPath =
 
 
 @app.command()
-def delete(credential: Credential, org: OptionalOrg = None, config: ConfigPath = None, json: Json = False) -> None:
+def delete(
+    credential: Credential, org: OptionalOrg = None, config: ConfigPath = None, json: Json = False
+) -> None:
     """Remove a credential for good.
 
     Example: llmgw credentials delete openai --org acme

@@ -138,6 +138,6 @@ class _Visitor:
         render.out.print(
             "\n[bold]Try it yourself[/bold] (Ctrl-C ends it; nothing is kept)\n"
             f"  export OPENAI_BASE_URL={self._url}/v1 OPENAI_API_KEY={self._key.reveal()}\n"
-            f"  curl $OPENAI_BASE_URL/chat/completions -H \"authorization: Bearer $OPENAI_API_KEY\" \\\n"
+            f'  curl $OPENAI_BASE_URL/chat/completions -H "authorization: Bearer $OPENAI_API_KEY" \\\n'
             '    -d \'{"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}\''
         )

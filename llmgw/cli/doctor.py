@@ -69,7 +69,11 @@ def _checks(path: Path, *, offline: bool) -> Iterator[Check]:
         yield Check("config", "ok", f"{path} is valid")
     base = path.parent
     yield from _store(config, base)
-    yield _private("config file", path) if _holds_secrets(config) else Check("config file", "ok", "holds no secret")
+    yield (
+        _private("config file", path)
+        if _holds_secrets(config)
+        else Check("config file", "ok", "holds no secret")
+    )
     yield Check("limits", "ok", "rate limits and budgets are recorded and not enforced by this version")
     if not offline:
         yield from _providers(config)
@@ -86,7 +90,9 @@ def _store(config: Config, base: Path) -> Iterator[Check]:
             yield Check("store", "ok", f"SQLite at {store}, schema step {status.current}")
             yield _private("store file", store)
             keys = assembly.open_kms(config, base)
-            yield Check("keyring", "ok", f"{assembly.keyring_path(config, base)}, current term {keys.current}")
+            yield Check(
+                "keyring", "ok", f"{assembly.keyring_path(config, base)}, current term {keys.current}"
+            )
             result = kms.verify(registry, keys)
     except OperatorError as error:
         yield Check("store", "fault", str(error))
@@ -105,7 +111,9 @@ def _holds_secrets(config: Config) -> bool:
 def _private(name: str, path: Path) -> Check:
     mode = stat.S_IMODE(os.stat(path).st_mode)
     if mode & 0o007:
-        return Check(name, "warning", f"{path} can be read by every user (mode {mode:04o}); run: chmod 600 {path}")
+        return Check(
+            name, "warning", f"{path} can be read by every user (mode {mode:04o}); run: chmod 600 {path}"
+        )
     return Check(name, "ok", f"{path} has mode {mode:04o}")
 
 
@@ -114,7 +122,9 @@ def _providers(config: Config) -> Iterator[Check]:
         yield Check(f"provider {name}", *_judged(reach))
         if reach.clock_skew_s is not None and abs(reach.clock_skew_s) > CLOCK_LIMIT_S:
             yield Check(
-                "clock", "warning", f"this machine's clock is {reach.clock_skew_s:+.0f} s off {name}'s; check NTP"
+                "clock",
+                "warning",
+                f"this machine's clock is {reach.clock_skew_s:+.0f} s off {name}'s; check NTP",
             )
 
 

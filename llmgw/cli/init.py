@@ -74,10 +74,13 @@ def init(
     if token is None:
         render.out.print(f"The organisation {name} and its owner's token are there already, and kept.")
     else:
-        render.out.print(f"The owner's token of {name}; keep it now, it is not shown again:\n[bold]{token}[/bold]")
+        render.out.print(
+            f"The owner's token of {name}; keep it now, it is not shown again:\n[bold]{token}[/bold]"
+        )
     where = "" if path == Path("llmgw.yaml") else f" -c {path}"
     render.out.print(
-        f"Next:  llmgw keys create{where} --org {name} --name first\n       llmgw serve{where}", soft_wrap=True
+        f"Next:  llmgw keys create{where} --org {name} --name first\n       llmgw serve{where}",
+        soft_wrap=True,
     )
 
 

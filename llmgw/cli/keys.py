@@ -21,13 +21,18 @@ Key = Annotated[str, typer.Argument(metavar="KEY", help="Key, by id, or by name 
 Rpm = Annotated[int | None, typer.Option("--rpm", metavar="N", help="Requests a minute.")]
 Tpm = Annotated[int | None, typer.Option("--tpm", metavar="N", help="Tokens a minute.")]
 Parallel = Annotated[int | None, typer.Option("--max-parallel", metavar="N", help="Calls at a time.")]
-Budget = Annotated[str | None, typer.Option("--budget", metavar="USD/PERIOD", help="Such as 25/month or 1.50/day.")]
+Budget = Annotated[
+    str | None, typer.Option("--budget", metavar="USD/PERIOD", help="Such as 25/month or 1.50/day.")
+]
 Models = Annotated[
     list[str] | None,
-    typer.Option("--model", metavar="GLOB", help="A model it may use, such as 'gpt-4o*'; repeatable. Default: all."),
+    typer.Option(
+        "--model", metavar="GLOB", help="A model it may use, such as 'gpt-4o*'; repeatable. Default: all."
+    ),
 ]
 Expires = Annotated[
-    str | None, typer.Option("--expires", metavar="WHEN", help="A span such as 90d, or a date such as 2027-01-31.")
+    str | None,
+    typer.Option("--expires", metavar="WHEN", help="A span such as 90d, or a date such as 2027-01-31."),
 ]
 Metadata = Annotated[
     list[str] | None, typer.Option("--metadata", metavar="K=V", help="A note on the key; repeatable.")
@@ -140,7 +145,9 @@ def update(
         "expires": expires,
         "metadata": None if metadata is None else _pairs(metadata),
     }
-    changes: dict[str, object | UnsetType] = {field: value for field, value in given.items() if value is not None}
+    changes: dict[str, object | UnsetType] = {
+        field: value for field, value in given.items() if value is not None
+    }
     for field in clear or []:
         changes[_clearable(field)] = _EMPTY.get(_clearable(field))
     if not changes:
@@ -158,7 +165,9 @@ def rotate(
     org: OptionalOrg = None,
     grace: Annotated[
         str | None,
-        typer.Option("--grace", metavar="SPAN", help="How long the old secret works on, such as 24h. Default: not."),
+        typer.Option(
+            "--grace", metavar="SPAN", help="How long the old secret works on, such as 24h. Default: not."
+        ),
     ] = None,
     config: ConfigPath = None,
     json: Json = False,
@@ -210,7 +219,9 @@ def _pairs(texts: list[str]) -> dict[str, str]:
 
 def _warn_unenforced(*limits: object) -> None:
     if any(limit is not None for limit in limits):
-        render.err.print("[yellow]warning:[/yellow] limits and budgets are recorded; this version does not hold them.")
+        render.err.print(
+            "[yellow]warning:[/yellow] limits and budgets are recorded; this version does not hold them."
+        )
 
 
 def _show_new(key: NewKey, *, json: bool) -> None:
@@ -222,5 +233,3 @@ def _show_new(key: NewKey, *, json: bool) -> None:
     render.err.print(
         f"The key {render.text(key.name)} ({key.id}) of {render.text(key.org)}. Keep it now: it is not shown again."
     )
-
-

@@ -40,6 +40,8 @@ def status(config: ConfigPath = None, json: Json = False) -> None:
         render.document(found)
         return
     for step in found.applied:
-        render.out.print(f"{step.number:4}  {render.text(step.name)}  [dim]{render.text(step.applied_at)}[/dim]")
+        render.out.print(
+            f"{step.number:4}  {render.text(step.name)}  [dim]{render.text(step.applied_at)}[/dim]"
+        )
     for name in found.pending:
         render.out.print(f"   -  {render.text(name)}  [yellow]pending: llmgw migrate up[/yellow]")

@@ -18,7 +18,9 @@ Name = Annotated[str, typer.Argument(metavar="ORG", help="Organisation, by id or
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Its name, such as acme.")], config: ConfigPath = None, json: Json = False
+    name: Annotated[str, typer.Argument(help="Its name, such as acme.")],
+    config: ConfigPath = None,
+    json: Json = False,
 ) -> None:
     """Create an organisation.
 

@@ -88,7 +88,9 @@ def _check_store(config: Config, error: Note) -> None:
 def _check_provider(name: str, provider: Provider, nodes: Nodes, error: Note, warning: Note) -> None:
     path = f"providers.{name}"
     if not _is_name(name) or "/" in name:
-        error(path, "a provider's name has letters, digits, '-', '_' and '.', for it stands in provider/model.")
+        error(
+            path, "a provider's name has letters, digits, '-', '_' and '.', for it stands in provider/model."
+        )
     if provider.dialect == "gemini":
         warning(f"{path}.dialect", "gemini is not served in this version.")
     if provider.dialect == "simulator":
@@ -184,4 +186,6 @@ def _check_routes(config: Config, error: Note) -> None:
 
 
 def _is_name(name: str) -> bool:
-    return 0 < len(name) <= 64 and all(letter.isascii() and (letter.isalnum() or letter in "-_.") for letter in name)
+    return 0 < len(name) <= 64 and all(
+        letter.isascii() and (letter.isalnum() or letter in "-_.") for letter in name
+    )

@@ -39,7 +39,9 @@ class Faults:
 
     def _add(self, node: yaml.Node, path: str, message: str, severity: Literal["error", "warning"]) -> None:
         mark = node.start_mark
-        fault = Fault(line=mark.line + 1, column=mark.column + 1, path=path, message=message, severity=severity)
+        fault = Fault(
+            line=mark.line + 1, column=mark.column + 1, path=path, message=message, severity=severity
+        )
         self._found.append(fault)
 
     def in_order(self) -> tuple[Fault, ...]:

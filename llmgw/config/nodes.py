@@ -41,7 +41,9 @@ class Builder:
         self._left -= 1
         if self._left < 0:
             if self._left == -1:
-                self._faults.error(node, path, "the file is too large, or its aliases multiply; write less of it.")
+                self._faults.error(
+                    node, path, "the file is too large, or its aliases multiply; write less of it."
+                )
             return _MISSING
         self.nodes[path] = node
         unit = None
@@ -64,14 +66,16 @@ class Builder:
             self._faults.error(node, path, f"must be a mapping of names to values, not {_kind(node)}.")
             return []
         seen: dict[str, int] = {}
-        members = []
+        members: list[tuple[str, yaml.Node, yaml.Node]] = []
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self._faults.error(key, path, "a key must be a plain name.")
             elif key.value == "<<" and key.style is None:
                 self._faults.error(key, path, "merge keys (<<) are not supported; write the values out.")
             elif key.value in seen:
-                self._faults.error(key, _join(path, key.value), f"is there already, in line {seen[key.value]}.")
+                self._faults.error(
+                    key, _join(path, key.value), f"is there already, in line {seen[key.value]}."
+                )
             else:
                 seen[key.value] = key.start_mark.line + 1
                 members.append((key.value, key, value))
@@ -96,15 +100,10 @@ class Builder:
             else:
                 values[field.name] = value
         for field in wanted.fields:
-            if field.required and field.encode_name not in {key for key, _, _ in self._pairs(node)}:
+            if field.required and _join(path, field.encode_name) not in self.nodes:
                 self._faults.error(node, _join(path, field.encode_name), "is missing.")
                 failed = True
         return _MISSING if failed else wanted.cls(**values)
-
-    def _pairs(self, node: yaml.Node) -> list[tuple[str, yaml.Node, yaml.Node]]:
-        if not isinstance(node, yaml.MappingNode):
-            return []
-        return [(key.value, key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
 
     def _mapping(self, node: yaml.Node, wanted: inspect.DictType, path: str) -> Any:
         if _is_null(node):
@@ -123,7 +122,9 @@ class Builder:
         if len(node.value) < (wanted.min_length or 0):
             self._faults.error(node, path, "must not be empty.")
             return _MISSING
-        built = tuple(self.build(child, wanted.item_type, f"{path}[{n}]") for n, child in enumerate(node.value))
+        built = tuple(
+            self.build(child, wanted.item_type, f"{path}[{n}]") for n, child in enumerate(node.value)
+        )
         return _MISSING if any(value is _MISSING for value in built) else built
 
     def _union(self, node: yaml.Node, wanted: inspect.UnionType, path: str, unit: str | None) -> Any:
@@ -174,11 +175,15 @@ class Builder:
         if text is None:
             return _MISSING
         if not text or not text.isascii() or not text.isprintable() or " " in text:
-            self._faults.error(node, path, "is no secret that a header can carry: empty, or with spaces or controls.")
+            self._faults.error(
+                node, path, "is no secret that a header can carry: empty, or with spaces or controls."
+            )
             return _MISSING
         if "${" not in node.value:
             self._faults.warning(
-                node, path, "stands in the file; keep it out with ${VARIABLE}, or store it: llmgw credentials set."
+                node,
+                path,
+                "stands in the file; keep it out with ${VARIABLE}, or store it: llmgw credentials set.",
             )
         return Secret(text)
 
@@ -199,7 +204,9 @@ class Builder:
         text = _variable.sub(value, str(node.value))
         for name in missing:
             self._faults.error(
-                node, path, f"needs the environment variable {name}, which is not set; set it, or write ${{{name}:-default}}."
+                node,
+                path,
+                f"needs the environment variable {name}, which is not set; set it, or write ${{{name}:-default}}.",
             )
         return None if missing else text
 

@@ -53,11 +53,7 @@ def _config(root: yaml.Node | None, env: Mapping[str, str], faults: Faults) -> C
         faults.error(root or _at(None), "", "must be a mapping that begins with version: 1.")
         return None
     builder = nodes.Builder(faults, env)
-    try:
-        config = builder.build(root, nodes.type_of(Config), "")
-    except RecursionError:  # an alias within the node it names
-        faults.error(root, "", "holds itself; remove the alias.")
-        return None
+    config = builder.build(root, nodes.type_of(Config), "")
     if nodes.is_missing(config):
         return None
     assert isinstance(config, Config)
@@ -103,5 +99,5 @@ def _text(path: Path) -> str:
 
 def _at(mark: yaml.Mark | None) -> yaml.Node:
     """A place to hang a fault on where there is no node."""
-    mark = mark or yaml.Mark("", 0, 0, 0, None, None)
+    mark = mark or yaml.Mark("", 0, 0, 0, None, 0)
     return yaml.ScalarNode("", "", mark, mark)

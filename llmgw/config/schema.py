@@ -14,7 +14,9 @@ from msgspec import Meta, Struct, field
 from llmgw.secret import Secret
 
 # `extra["unit"]` tells the reader how to parse the text form of a value.
-Seconds = Annotated[float, Meta(ge=0, extra={"unit": "duration"}, description="duration: 500ms 30s 5m 24h 30d")]
+Seconds = Annotated[
+    float, Meta(ge=0, extra={"unit": "duration"}, description="duration: 500ms 30s 5m 24h 30d")
+]
 Bytes = Annotated[int, Meta(ge=0, extra={"unit": "size"}, description="size: 512B 64KiB 32MiB 1GiB")]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
@@ -141,7 +143,9 @@ class Model(Section):
 class Telemetry(Section):
     """What is told to the outside, and how much of it is kept waiting."""
 
-    queue: Annotated[int, Meta(ge=1, description="records waiting to be written; more are dropped and counted")] = 10_000
+    queue: Annotated[
+        int, Meta(ge=1, description="records waiting to be written; more are dropped and counted")
+    ] = 10_000
     otlp_endpoint: str = ""
     sample: Fraction = 0.01
     content: Literal["none", "metadata", "full"] = "none"
@@ -165,15 +169,21 @@ class KeyLimits(Section):
 
 
 class Limits(Section):
+    """What keys may use unless they say otherwise."""
+
     default_key: KeyLimits = KeyLimits()
     on_shared_loss: Literal["local", "open", "closed"] = "local"
 
 
 class Governance(Section):
+    """Whether violations of policies are refused (strict) or recorded (audit)."""
+
     mode: Literal["strict", "audit"] = "strict"
 
 
 class Breakers(Section):
+    """When a failing target is left alone, and for how long."""
+
     failures: Annotated[int, Meta(ge=1)] = 5
     window_s: Seconds = field(default=30.0, name="window")
     cooldown_s: Seconds = field(default=15.0, name="cooldown")
@@ -181,6 +191,8 @@ class Breakers(Section):
 
 
 class RouteCondition(Section):
+    """What a call must be for a route or a policy to apply; what is absent matches everything."""
+
     model: str | None = None
     org: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
@@ -190,6 +202,8 @@ class RouteCondition(Section):
 
 
 class Route(Section):
+    """Sends matching calls to another model; the first match wins."""
+
     name: str
     to: str
     when: RouteCondition = RouteCondition()
@@ -198,12 +212,16 @@ class Route(Section):
 
 
 class Policy(Section):
+    """Refuses matching calls, with the reason that the client is told."""
+
     name: str
     deny: str
     when: RouteCondition = RouteCondition()
 
 
 class Flag(Section):
+    """A switch that routes can hang on."""
+
     default: bool = False
 
 

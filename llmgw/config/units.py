@@ -35,7 +35,7 @@ def duration_text(value_s: float) -> str:
     for unit in ("d", "h", "m", "s"):
         if value_s and value_s % _SECONDS[unit] == 0:
             return f"{int(value_s / _SECONDS[unit])}{unit}"
-    return f"{value_s * 1000:g}ms" if value_s else "0"
+    return f"{value_s * 1000:.6f}".rstrip("0").rstrip(".") + "ms" if value_s else "0"
 
 
 def size_text(value: int) -> str:

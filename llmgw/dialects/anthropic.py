@@ -59,9 +59,15 @@ _stop: Final = re.compile(
 class Anthropic:
     """The `anthropic` dialect; implements `Dialect`."""
 
-    name = "anthropic"
-    endpoints = (MESSAGES, COUNT_TOKENS)
-    forwarded = (b"accept", b"content-type", b"user-agent", b"anthropic-version", b"anthropic-beta")
+    name: str = "anthropic"
+    endpoints: tuple[Endpoint, ...] = (MESSAGES, COUNT_TOKENS)
+    forwarded: tuple[bytes, ...] = (
+        b"accept",
+        b"content-type",
+        b"user-agent",
+        b"anthropic-version",
+        b"anthropic-beta",
+    )
 
     def error(self, error: CallError, request_id: str) -> bytes:
         return msgspec.json.encode(_error(error, request_id))
@@ -96,7 +102,11 @@ class Anthropic:
             data = msgspec.json.decode(body)
         except msgspec.DecodeError:
             return None
-        if not isinstance(data, dict) or data.get("type") != "error" or not isinstance(data.get("error"), dict):
+        if (
+            not isinstance(data, dict)
+            or data.get("type") != "error"
+            or not isinstance(data.get("error"), dict)
+        ):
             return None
         return str(data["error"].get("message") or data["error"].get("type") or "error")
 

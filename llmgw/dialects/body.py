@@ -57,7 +57,9 @@ class Body:
 
     __slots__ = ("_model_at", "_parts", "model", "raw", "stream")
 
-    def __init__(self, raw: bytes, parts: list[bytes | msgspec.Raw], model_at: int, model: str, stream: bool) -> None:
+    def __init__(
+        self, raw: bytes, parts: list[bytes | msgspec.Raw], model_at: int, model: str, stream: bool
+    ) -> None:
         self.raw = raw
         self._parts = parts
         self._model_at = model_at
@@ -90,7 +92,9 @@ def read(raw: bytes, types: Mapping[str, FieldType]) -> Body:
     except msgspec.DecodeError as error:
         raise InvalidRequest(_malformed(raw, error)) from None
     except RecursionError:
-        raise InvalidRequest("The request body is nested too deeply; send at most about 1,000 levels.") from None
+        raise InvalidRequest(
+            "The request body is nested too deeply; send at most about 1,000 levels."
+        ) from None
     if not raw.isascii():
         try:
             raw.decode()

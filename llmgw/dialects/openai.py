@@ -37,7 +37,11 @@ COMPLETIONS: Final = Endpoint(
     name="completions",
     path=b"/v1/completions",
     suffix=b"/completions",
-    types={"prompt": FieldType("a string", "an array", "null"), "stream": _FLAGS, "max_tokens": FieldType("a number", "null")},
+    types={
+        "prompt": FieldType("a string", "an array", "null"),
+        "stream": _FLAGS,
+        "max_tokens": FieldType("a number", "null"),
+    },
 )
 EMBEDDINGS: Final = Endpoint(
     name="embeddings",
@@ -79,11 +83,11 @@ _START_UP_DELTA: Final = frozenset({"role", "content", "refusal"})
 class OpenAI:
     """The `openai` dialect; implements `Dialect`."""
 
-    name = "openai"
-    endpoints = (CHAT_COMPLETIONS, COMPLETIONS, EMBEDDINGS, RESPONSES)
+    name: str = "openai"
+    endpoints: tuple[Endpoint, ...] = (CHAT_COMPLETIONS, COMPLETIONS, EMBEDDINGS, RESPONSES)
     # Organisation and project choose who pays within the provider account of the gateway; that is not the
     # client's choice, so openai-organization and openai-project stay here.
-    forwarded = (b"accept", b"content-type", b"user-agent", b"openai-beta")
+    forwarded: tuple[bytes, ...] = (b"accept", b"content-type", b"user-agent", b"openai-beta")
 
     def error(self, error: CallError, request_id: str) -> bytes:
         return msgspec.json.encode({"error": _error(error)})
@@ -143,7 +147,11 @@ class OpenAI:
             return error
         if isinstance(error, dict):
             message = error.get("message")
-            return message if isinstance(message, str) else str(error.get("code") or error.get("type") or "error")
+            return (
+                message
+                if isinstance(message, str)
+                else str(error.get("code") or error.get("type") or "error")
+            )
         if data.get("type") == "error" and isinstance(data.get("message"), str):
             return str(data["message"])
         return None

@@ -95,7 +95,12 @@ class Attempt:
         """End the try once; after the head has gone out, tell the client in-band or by breaking off."""
         if self._done.done():
             return
-        if self._relay is not None and self._relay.ended and isinstance(error, _UPSTREAM) and self._client.started:
+        if (
+            self._relay is not None
+            and self._relay.ended
+            and isinstance(error, _UPSTREAM)
+            and self._client.started
+        ):
             # The terminator had come; that the connection then broke or fell silent costs the client nothing.
             error = None
             self._client.end()

@@ -76,7 +76,9 @@ async def models(
     call.org = key.org
     call.key_id = key.id
     if model_id is None:
-        answer = call.dialect.models([card for card in gateway.cards.values() if access.may_use(key, card.id)])
+        answer = call.dialect.models(
+            [card for card in gateway.cards.values() if access.may_use(key, card.id)]
+        )
     else:
         card = gateway.card(model_id)
         if not access.may_use(key, card.id):

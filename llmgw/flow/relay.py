@@ -119,7 +119,5 @@ class StreamRelay:
 
     def broken(self, error: CallError, request_id: str) -> bytes:
         """The event that ends a stream which can go on no more; an unfinished event before it is dropped."""
-        event = self._dialect.stream_error(
-            self._endpoint, error, request_id, self._previous + self._last
-        )
+        event = self._dialect.stream_error(self._endpoint, error, request_id, self._previous + self._last)
         return b"\n\n" + event if self._loose else event

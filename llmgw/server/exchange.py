@@ -41,9 +41,30 @@ class Exchange:
     """Receives a request, has it served, writes the answer."""
 
     __slots__ = (
-        "_chunked", "_head", "_open", "_previous", "_source", "_steps", "body", "dialect", "endpoint", "fields", "gateway", "gone",
-        "keep_alive", "lane", "max_body_bytes", "method", "path", "query", "request_id", "response_complete",
-        "refusal", "size", "started", "version",
+        "_chunked",
+        "_head",
+        "_open",
+        "_previous",
+        "_source",
+        "_steps",
+        "body",
+        "dialect",
+        "endpoint",
+        "fields",
+        "gateway",
+        "gone",
+        "keep_alive",
+        "lane",
+        "max_body_bytes",
+        "method",
+        "path",
+        "query",
+        "refusal",
+        "request_id",
+        "response_complete",
+        "size",
+        "started",
+        "version",
     )  # fmt: skip
 
     def __init__(

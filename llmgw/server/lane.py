@@ -60,9 +60,7 @@ ANTHROPIC: Final = Anthropic()
 _MODELS: Final = Endpoint(name="models", path=b"/v1/models", suffix=b"/models")
 _UNKNOWN: Final = Endpoint(name="unknown", path=b"", suffix=b"")
 _ENDPOINTS: Final[dict[bytes, tuple[Dialect, Endpoint]]] = {
-    endpoint.path: (dialect, endpoint)
-    for dialect in (OPENAI, ANTHROPIC)
-    for endpoint in dialect.endpoints
+    endpoint.path: (dialect, endpoint) for dialect in (OPENAI, ANTHROPIC) for endpoint in dialect.endpoints
 }
 
 
@@ -351,9 +349,7 @@ def lane_for(running: Running) -> type[Lane]:
     return type("Lane", (Lane,), {"running": running})
 
 
-def _find(
-    method: str, path: bytes, fields: dict[bytes, bytes]
-) -> tuple[Dialect, Endpoint, CallError | None]:
+def _find(method: str, path: bytes, fields: dict[bytes, bytes]) -> tuple[Dialect, Endpoint, CallError | None]:
     """The dialect and endpoint of a request, and its refusal where it asks for neither."""
     found = _ENDPOINTS.get(path)
     if found is not None:

@@ -176,7 +176,16 @@ class Http1Client:
 class Transfer:
     """One request and its answer; implements `ports.Transfer`."""
 
-    __slots__ = ("connect_timeout_s", "connection", "ended", "message", "paused", "pool", "receiver", "repeated")
+    __slots__ = (
+        "connect_timeout_s",
+        "connection",
+        "ended",
+        "message",
+        "paused",
+        "pool",
+        "receiver",
+        "repeated",
+    )
 
     def __init__(
         self, pool: Http1Client, message: bytes, receiver: Receiver, connect_timeout_s: float
@@ -296,7 +305,9 @@ class _Connection(asyncio.Protocol):
             transfer.repeated = True
             self.pool.repeat(transfer)
         else:
-            self._fail("it closed the connection " + ("in mid-answer" if self._received else "without an answer"))
+            self._fail(
+                "it closed the connection " + ("in mid-answer" if self._received else "without an answer")
+            )
 
     def _fail(self, reason: str) -> None:
         transfer, self.transfer = self.transfer, None

@@ -16,6 +16,7 @@ only the refusal of IP literals remains.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
 from collections import deque
@@ -49,16 +50,9 @@ class HttpxTransport:
         self._scheme = parts.scheme.encode()
         self._host_line = (b"host", parts.netloc.encode())
         self._allow_private = allow_private
-        self._backend = _GuardedBackend(allow_private)
         self._proxy = None if proxy is None else _Proxy(proxy)
-        self._pool_of_one: dict[str, Any] = {
-            "ssl_context": ssl.create_default_context(),  # verifies; honours SSL_CERT_FILE and SSL_CERT_DIR
-            "max_connections": 1,
-            "keepalive_expiry": IDLE_S,
-            "http1": True,
-            "http2": True,
-        }
-        self._idle: deque[tuple[float, httpcore.AsyncConnectionPool]] = deque()
+        self._tls = ssl.create_default_context()  # verifies; honours SSL_CERT_FILE and SSL_CERT_DIR
+        self._idle: deque[tuple[float, _Connection]] = deque()
         self._reaper: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -94,22 +88,15 @@ class HttpxTransport:
             extensions={"timeout": {"connect": connect_timeout_s}},
         )
 
-    # Connections; each is a pool of one, because httpcore's bare connections know no proxies.
-
-    def take(self) -> httpcore.AsyncConnectionPool:
+    def take(self) -> _Connection:
         """An idle connection, newest first, or a new one that is not connected yet."""
         return self._idle.pop()[1] if self._idle else self.connection()
 
-    def connection(self) -> httpcore.AsyncConnectionPool:
+    def connection(self) -> _Connection:
         """A new connection."""
-        proxy = self._proxy
-        if proxy is None:
-            return httpcore.AsyncConnectionPool(**self._pool_of_one, network_backend=self._backend)
-        if proxy.is_socks:
-            return httpcore.AsyncSOCKSProxy(proxy.url, proxy_auth=proxy.auth, **self._pool_of_one)
-        return httpcore.AsyncHTTPProxy(proxy.url, proxy_auth=proxy.auth, **self._pool_of_one)
+        return _Connection(self._tls, self._proxy, self._allow_private)
 
-    def release(self, connection: httpcore.AsyncConnectionPool) -> bool:
+    def release(self, connection: _Connection) -> bool:
         """Take back a connection whose answer is complete; False where it must be closed instead."""
         if self._closed or len(self._idle) >= IDLE_LIMIT:
             return False
@@ -177,14 +164,14 @@ class _Transfer:
         reusable = False
         try:
             try:
-                response = await connection.handle_async_request(self._request)
+                response = await connection.send(self._request)
             except (httpcore.NetworkError, httpcore.RemoteProtocolError):
                 if self._connected_now:
                     raise
                 # It was idle, and the server closed it while the request was on its way.
                 await connection.aclose()
                 connection = self._owner.connection()
-                response = await connection.handle_async_request(self._request)
+                response = await connection.send(self._request)
             if response.status == 101:
                 raise httpcore.RemoteProtocolError("it switched protocols (101) unasked")
             await self._relay(response)
@@ -215,8 +202,9 @@ class _Transfer:
         """Told by httpcore of each step; the documented way to learn when the request itself goes out."""
         if event.endswith(".connect_tcp.started"):
             self._connected_now = True
-        elif event.endswith(".send_request_headers.started") and not self._under_way.done():
-            if info["request"].method != b"CONNECT":  # to a proxy, before the request itself
+        elif event.endswith(".send_request_headers.started"):
+            to_proxy = info["request"].method == b"CONNECT"
+            if not to_proxy and not self._under_way.done():
                 self._under_way.set_result(None)
 
     def _too_slow(self, connect_timeout_s: float) -> None:
@@ -241,12 +229,44 @@ class _Transfer:
             self._under_way.set_exception(error)
 
 
-class _GuardedBackend(httpcore.AsyncNetworkBackend):
-    """TCP connections to the addresses that the guard hands out, tried in their order."""
+class _Connection:
+    """One connection, made when it is first used: a pool of one, since httpcore keeps bare ones to itself."""
 
-    def __init__(self, allow_private: bool) -> None:
+    def __init__(self, tls: ssl.SSLContext, proxy: _Proxy | None, allow_private: bool) -> None:
+        self._network = _Network(None if proxy is not None else allow_private)
+        options: dict[str, Any] = {
+            "ssl_context": tls,
+            "max_connections": 1,
+            "keepalive_expiry": IDLE_S,
+            "http2": True,
+            "network_backend": self._network,
+        }
+        if proxy is None:
+            self._pool = httpcore.AsyncConnectionPool(**options)
+        elif proxy.is_socks:
+            self._pool = httpcore.AsyncSOCKSProxy(proxy.url, proxy_auth=proxy.auth, **options)
+        else:
+            self._pool = httpcore.AsyncHTTPProxy(proxy.url, proxy_auth=proxy.auth, **options)
+
+    async def send(self, request: httpcore.Request) -> httpcore.Response:
+        return await self._pool.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+        await self._network.aclose()
+
+
+class _Network(httpcore.AsyncNetworkBackend):
+    """TCP connections: to the addresses that the guard hands out, in their order; to a proxy as it is named.
+
+    Args:
+        allow_private: as the guard takes it; None for no guard.
+    """
+
+    def __init__(self, allow_private: bool | None) -> None:
         self._allow_private = allow_private
         self._tcp = httpcore.AnyIOBackend()
+        self._stream: httpcore.AsyncNetworkStream | None = None
 
     async def connect_tcp(
         self,
@@ -256,18 +276,25 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        addresses = await guard.resolve(host, port, allow_private=self._allow_private)
-        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            # Each address gets its share, so that a dead first one leaves time for the second.
-            share = None if timeout is None else timeout / len(addresses)
-            try:
-                return await self._tcp.connect_tcp(
-                    address.ip, address.port, share, local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if left == 1:
-                    raise
-        raise httpcore.ConnectError(f"{host} has no address")
+        if self._allow_private is None:
+            addresses = [guard.Address(host, port)]
+        else:
+            addresses = await guard.resolve(host, port, allow_private=self._allow_private)
+        # Each address gets its share, so that a dead first one leaves time for the second.
+        share = None if timeout is None else timeout / len(addresses)
+        for address in addresses[:-1]:
+            with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return await self._connect(address, share)
+        return await self._connect(addresses[-1], share)
+
+    async def _connect(self, address: guard.Address, share: float | None) -> httpcore.AsyncNetworkStream:
+        self._stream = await self._tcp.connect_tcp(address.ip, address.port, share)
+        return self._stream
+
+    async def aclose(self) -> None:
+        """Close the socket; httpcore loses sight of it where it is cancelled during the TLS handshake."""
+        if self._stream is not None:
+            await self._stream.aclose()
 
 
 class _Proxy:

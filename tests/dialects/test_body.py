@@ -128,7 +128,11 @@ def test_no_bytes_raise_anything_but_a_refusal(raw: bytes) -> None:
     assert json.loads(raw)["model"] == read.model
 
 
-@given(st.lists(st.tuples(st.sampled_from(["model", "a", "b"]), st.sampled_from(['"m"', "1", '{"model":"x"}', "[]"]))))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["model", "a", "b"]), st.sampled_from(['"m"', "1", '{"model":"x"}', "[]"]))
+    )
+)
 def test_duplicates_are_found_wherever_they_stand(members: list[tuple[str, str]]) -> None:
     """Property: a body is read if and only if each key stands once (and the model is there)."""
     raw = ("{" + ",".join(f'"{key}":{value}' for key, value in members) + "}").encode()

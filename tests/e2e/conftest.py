@@ -18,8 +18,18 @@ def providers(provider: Provider) -> dict[str, Any]:
     """Both dialects in front of the test server."""
     common = {"allow_private": True, "timeouts": {"first_token": "10s", "idle": "10s"}}
     return {
-        "openai": {"dialect": "openai", "base_url": provider.url + "/v1", "api_key": "${UPSTREAM_KEY}", **common},
-        "anthropic": {"dialect": "anthropic", "base_url": provider.url, "api_key": "${UPSTREAM_KEY}", **common},
+        "openai": {
+            "dialect": "openai",
+            "base_url": provider.url + "/v1",
+            "api_key": "${UPSTREAM_KEY}",
+            **common,
+        },
+        "anthropic": {
+            "dialect": "anthropic",
+            "base_url": provider.url,
+            "api_key": "${UPSTREAM_KEY}",
+            **common,
+        },
         "simulator": {"dialect": "simulator"},
     }
 

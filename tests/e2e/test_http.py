@@ -232,7 +232,15 @@ def test_ambiguous_framing_is_refused_and_ends_the_connection(
         assert wire.closed(), "the smuggled request was answered"
 
 
-@pytest.mark.parametrize("data", [b"\x16\x03\x01\x02\x00\x01\x00", b"HELO mail\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 4 + b"\x00" * 40])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"HELO mail\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\r\n" * 4 + b"\x00" * 40,
+    ],
+)
 def test_what_is_not_http_is_400(data: bytes, gateway: Gateway) -> None:
     """TLS, mail and noise on the port get a 400 and a closed connection."""
     with Wire(gateway) as wire:
@@ -247,7 +255,10 @@ def test_huge_heads_are_431(whole: bool, gateway: Gateway, house: House) -> None
     """A head beyond the limit is refused, in one piece or dripped without end."""
     with Wire(gateway) as wire:
         if whole:
-            wire.send(head(house, *(f"x-{n}: {'v' * 1000}" for n in range(100)), f"content-length: {len(BODY)}") + BODY)
+            wire.send(
+                head(house, *(f"x-{n}: {'v' * 1000}" for n in range(100)), f"content-length: {len(BODY)}")
+                + BODY
+            )
         else:
             wire.send(head(house)[:-2])
             try:
@@ -288,7 +299,9 @@ def test_chunked_request_bodies_are_joined(provider: Provider, gateway: Gateway,
     """A body in chunks reaches the provider whole, with its length."""
     body = b'{"model":"gpt-4o","messages":[]}'
     with Wire(gateway) as wire:
-        chunks = b"".join(b"%x\r\n%s\r\n" % (len(body[i : i + 7]), body[i : i + 7]) for i in range(0, len(body), 7))
+        chunks = b"".join(
+            b"%x\r\n%s\r\n" % (len(body[i : i + 7]), body[i : i + 7]) for i in range(0, len(body), 7)
+        )
         wire.send(head(house, "transfer-encoding: chunked") + chunks + b"0\r\n\r\n")
         assert wire.response()[0] == 200
     assert provider.last().body == body.replace(b"gpt-4o", b"gpt-4o-2024-08-06")
@@ -311,7 +324,11 @@ def test_http_1_0_is_served_and_closed(gateway: Gateway, house: House) -> None:
 def test_an_offered_upgrade_is_ignored(gateway: Gateway, house: House) -> None:
     """Java's HTTP client offers h2c on every request; the request is served as it is."""
     with Wire(gateway) as wire:
-        wire.send(request(house, BODY, "connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAMAAABk"))
+        wire.send(
+            request(
+                house, BODY, "connection: Upgrade, HTTP2-Settings", "upgrade: h2c", "http2-settings: AAMAAABk"
+            )
+        )
         assert wire.response()[0] == 200
 
 

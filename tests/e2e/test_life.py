@@ -44,7 +44,9 @@ def test_keys_act_on_a_running_server_within_a_second(
     wait_until(lambda: ask(gateway, new["key"]).status_code == 401, timeout_s=1)
 
 
-def test_a_key_that_was_unknown_works_once_it_is_made(gateway: Gateway, house: House, provider: Provider) -> None:
+def test_a_key_that_was_unknown_works_once_it_is_made(
+    gateway: Gateway, house: House, provider: Provider
+) -> None:
     """That a key was looked for before it existed does not hide it."""
     made = house.run("keys", "create", "--org", "acme", "--name", "grace", "--json").json
     old = made["key"]
@@ -59,7 +61,9 @@ def test_an_expired_key_is_401(gateway: Gateway, house: House, provider: Provide
     wait_until(lambda: ask(gateway, made["key"]).status_code == 401, timeout_s=5)
 
 
-def test_a_stored_credential_is_sent_and_changes_within_a_second(provider: Provider, own_house: House) -> None:
+def test_a_stored_credential_is_sent_and_changes_within_a_second(
+    provider: Provider, own_house: House
+) -> None:
     """`credential:` takes the calling organisation's own secret, as it is just now, and no other's."""
     settings = providers(provider)
     settings["openai"].pop("api_key")
@@ -134,7 +138,9 @@ def test_sighup_swaps_a_valid_configuration_and_keeps_the_old_on_a_bad_one(
         statuses: set[int] = set()
 
         def hammer() -> None:
-            with httpx.Client(base_url=gateway.url, headers=own_house.auth, timeout=20, trust_env=False) as client:
+            with httpx.Client(
+                base_url=gateway.url, headers=own_house.auth, timeout=20, trust_env=False
+            ) as client:
                 while not stop.is_set():
                     statuses.add(client.post("/v1/chat/completions", json=BODY).status_code)
 
@@ -159,7 +165,7 @@ def test_sighup_swaps_a_valid_configuration_and_keeps_the_old_on_a_bad_one(
             assert ready.status_code == 200
             assert ready.json()["config"]["version"] == before
             assert "modelz" in ready.json()["config"]["reload"]
-            assert 'llmgw_config_last_reload_successful 0.0' in gateway.metrics()
+            assert "llmgw_config_last_reload_successful 0.0" in gateway.metrics()
             assert ask(gateway, own_house.key, model="renamed").status_code == 200
         finally:
             stop.set()
@@ -211,7 +217,11 @@ def test_known_keys_live_on_while_the_store_is_away(provider: Provider, own_hous
         assert (response.status_code, response.json()["error"]["code"]) == (503, "dependency_unavailable")
         assert response.headers["retry-after"]
         ready = httpx.get(gateway.url + "/readyz", trust_env=False)
-        assert (ready.status_code, ready.json()["status"], ready.json()["store"]) == (200, "degraded", "unavailable")
+        assert (ready.status_code, ready.json()["status"], ready.json()["store"]) == (
+            200,
+            "degraded",
+            "unavailable",
+        )
         assert httpx.get(gateway.url + "/healthz", trust_env=False).status_code == 200
         store.with_suffix(".away").rename(store)
         wait_until(lambda: ask(gateway, unknown).status_code == 200)

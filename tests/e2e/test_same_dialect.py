@@ -120,7 +120,9 @@ def test_answer_headers_say_what_happened(provider: Provider, gateway: Gateway, 
     assert call["status"] == 200
 
 
-def test_a_request_id_that_is_not_plain_is_replaced(provider: Provider, gateway: Gateway, house: House) -> None:
+def test_a_request_id_that_is_not_plain_is_replaced(
+    provider: Provider, gateway: Gateway, house: House
+) -> None:
     """What goes into headers and logs is of a plain form, whatever the client sends."""
     response = post(
         gateway, house, "/v1/chat/completions", json={"model": "gpt-4o", "messages": []},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anthropic
 import openai
 import pytest
@@ -31,12 +33,12 @@ def messages(gateway: Gateway, house: House) -> anthropic.Anthropic:
     return anthropic.Anthropic(base_url=gateway.url, api_key=house.key, max_retries=0, timeout=20)
 
 
-QUESTION = [{"role": "user", "content": "hello"}]
+QUESTION: Any = [{"role": "user", "content": "hello"}]
 
 
 def test_openai_chat(model: str, provider: Provider, client: openai.OpenAI) -> None:
     """A plain chat completion has text and usage."""
-    answer = client.chat.completions.create(model=model, messages=QUESTION)  # type: ignore[arg-type]
+    answer = client.chat.completions.create(model=model, messages=QUESTION)
     assert answer.choices[0].message.content
     assert answer.usage is not None and answer.usage.total_tokens > 0
 
@@ -46,7 +48,7 @@ def test_openai_chat_streamed(model: str, provider: Provider, client: openai.Ope
     chunks = list(
         client.chat.completions.create(
             model=model,
-            messages=QUESTION,  # type: ignore[arg-type]
+            messages=QUESTION,
             stream=True,
             stream_options={"include_usage": True},
         )
@@ -70,16 +72,16 @@ def test_openai_completions_and_embeddings(model: str, provider: Provider, clien
 
 def test_anthropic_messages(claude: str, provider: Provider, messages: anthropic.Anthropic) -> None:
     """A plain message has text and usage; counting tokens works."""
-    answer = messages.messages.create(model=claude, max_tokens=50, messages=QUESTION)  # type: ignore[arg-type]
+    answer = messages.messages.create(model=claude, max_tokens=50, messages=QUESTION)
     assert answer.content[0].type == "text"
     assert answer.usage.output_tokens > 0
-    counted = messages.messages.count_tokens(model=claude, messages=QUESTION)  # type: ignore[arg-type]
+    counted = messages.messages.count_tokens(model=claude, messages=QUESTION)
     assert counted.input_tokens > 0
 
 
 def test_anthropic_messages_streamed(claude: str, provider: Provider, messages: anthropic.Anthropic) -> None:
     """The SDK's stream helper assembles the message."""
-    with messages.messages.stream(model=claude, max_tokens=50, messages=QUESTION) as stream:  # type: ignore[arg-type]
+    with messages.messages.stream(model=claude, max_tokens=50, messages=QUESTION) as stream:
         assert "".join(stream.text_stream)
         assert stream.get_final_message().stop_reason
 
@@ -95,19 +97,21 @@ def test_lists_of_models(client: openai.OpenAI, messages: anthropic.Anthropic) -
         client.models.retrieve("nope")
 
 
-def test_errors_are_the_sdks_own(gateway: Gateway, house: House, provider: Provider, client: openai.OpenAI) -> None:
+def test_errors_are_the_sdks_own(
+    gateway: Gateway, house: House, provider: Provider, client: openai.OpenAI
+) -> None:
     """Each refusal is the exception that the SDK has for it, with our code."""
     with pytest.raises(openai.AuthenticationError) as wrong:
         openai.OpenAI(base_url=gateway.url + "/v1", api_key="sk-wrong", max_retries=0).models.list()
     assert wrong.value.code == "invalid_api_key"
     with pytest.raises(openai.NotFoundError) as missing:
-        client.chat.completions.create(model="nope", messages=QUESTION)  # type: ignore[arg-type]
+        client.chat.completions.create(model="nope", messages=QUESTION)
     assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
     with pytest.raises(anthropic.AuthenticationError):
         anthropic.Anthropic(base_url=gateway.url, api_key="sk-wrong", max_retries=0).models.list()
     provider.script("answer", status=429)
     with pytest.raises(openai.RateLimitError):
-        client.chat.completions.create(model="gpt-4o", messages=QUESTION)  # type: ignore[arg-type]
+        client.chat.completions.create(model="gpt-4o", messages=QUESTION)
 
 
 @pytest.mark.parametrize("behaviour", ["cut-mid-event-fin", "cut-mid-event-rst"])
@@ -117,14 +121,14 @@ def test_a_cut_stream_raises_in_the_sdk(
     """A truncated stream is an exception and never a short answer."""
     provider.script(behaviour)
     with pytest.raises(openai.APIError):
-        list(client.chat.completions.create(model="gpt-4o", messages=QUESTION, stream=True))  # type: ignore[arg-type]
+        list(client.chat.completions.create(model="gpt-4o", messages=QUESTION, stream=True))
     provider.script(behaviour)
     with pytest.raises(openai.APIError):
         list(client.responses.create(model="gpt-4o", input="hello", stream=True))
     provider.script(behaviour)
     with (
         pytest.raises(anthropic.APIError),
-        messages.messages.stream(model="claude", max_tokens=50, messages=QUESTION) as stream,  # type: ignore[arg-type]
+        messages.messages.stream(model="claude", max_tokens=50, messages=QUESTION) as stream,
     ):
         stream.until_done()
 
@@ -134,8 +138,8 @@ def test_a_key_may_be_kept_to_some_models(gateway: Gateway, house: House, provid
     made = house.run("keys", "create", "--org", "acme", "--name", "only-sim", "--model", "si*", "--json").json
     client = openai.OpenAI(base_url=gateway.url + "/v1", api_key=made["key"], max_retries=0)
     assert [model.id for model in client.models.list()] == ["sim"]
-    assert client.chat.completions.create(model="sim", messages=QUESTION).choices  # type: ignore[arg-type]
+    assert client.chat.completions.create(model="sim", messages=QUESTION).choices
     with pytest.raises(openai.PermissionDeniedError) as refused:
-        client.chat.completions.create(model="gpt-4o", messages=QUESTION)  # type: ignore[arg-type]
+        client.chat.completions.create(model="gpt-4o", messages=QUESTION)
     assert refused.value.code == "model_not_allowed"
     assert provider.seen() == []

@@ -28,12 +28,23 @@ def test_no_secret_comes_out_anywhere(provider: Provider, own_house: House) -> N
     own_house.configure(
         {"version": 1, "providers": settings, "models": MODELS, "telemetry": {"log_level": "debug"}}
     )
-    outputs.append(own_house.run("credentials", "set", "main", "--org", "acme", "--json", stdin=STORED).stdout)
+    outputs.append(
+        own_house.run("credentials", "set", "main", "--org", "acme", "--json", stdin=STORED).stdout
+    )
     revoked = own_house.run("keys", "create", "--org", "acme", "--name", "revoked", "--json").json
     own_house.run("keys", "revoke", revoked["id"])
     with own_house.serve() as gateway:
         with httpx.Client(base_url=gateway.url, timeout=20, trust_env=False) as client:
-            for behaviour in ("answer", "garbage", "cut-mid-event-fin", "redirect", "html", "401", "500", "429"):
+            for behaviour in (
+                "answer",
+                "garbage",
+                "cut-mid-event-fin",
+                "redirect",
+                "html",
+                "401",
+                "500",
+                "429",
+            ):
                 for model in ("openai/m", "stored/m", "env/m"):
                     for stream in (False, True):
                         if behaviour.isdigit():
@@ -54,7 +65,9 @@ def test_no_secret_comes_out_anywhere(provider: Provider, own_house: House) -> N
             for path in ("/metrics", "/readyz", "/healthz", "/nothing"):
                 outputs.append(client.get(path, headers=own_house.auth).text)
         with socket.create_connection(gateway.address) as wire:
-            wire.sendall(f"POST / HTTP/1.1\r\nauthorization: Bearer {own_house.key}\r\nbad header\r\n\r\n".encode())
+            wire.sendall(
+                f"POST / HTTP/1.1\r\nauthorization: Bearer {own_house.key}\r\nbad header\r\n\r\n".encode()
+            )
             outputs.append(wire.recv(65536).decode())
         own_house.config.write_text(own_house.config.read_text() + f"\nbad: {UPSTREAM_KEY}\n")
         gateway.process.send_signal(signal.SIGHUP)

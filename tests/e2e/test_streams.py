@@ -44,7 +44,10 @@ def quick_house(provider_process: Provider, tmp_path_factory: pytest.TempPathFac
                 "timeouts": QUICK,
             }  # fmt: skip
         with installed(
-            tmp_path_factory.mktemp("quick"), env={"UPSTREAM_KEY": UPSTREAM_KEY}, providers=made, models=MODELS
+            tmp_path_factory.mktemp("quick"),
+            env={"UPSTREAM_KEY": UPSTREAM_KEY},
+            providers=made,
+            models=MODELS,
         ) as house:
             yield house
 
@@ -177,7 +180,7 @@ def test_a_client_that_leaves_frees_the_provider(
             client.recv(1)
     left = time.monotonic()
     closed = wait_until(lambda: provider.last().closed_at)
-    assert closed - left < 0.1
+    assert closed is not None and closed - left < 0.1
     call = gateway.wait_for_call(request_id)
     assert (call["status"], call["error"]) == (499, "client_closed_request")
 

@@ -51,7 +51,9 @@ def feed(relay: StreamRelay, pieces: list[bytes]) -> tuple[bytes, UpstreamFailed
 
 
 @pytest.mark.parametrize(("dialect", "endpoint", "stream"), STREAMS)
-def test_bytes_pass_unchanged_however_they_are_cut(dialect: Dialect, endpoint: Endpoint, stream: bytes) -> None:
+def test_bytes_pass_unchanged_however_they_are_cut(
+    dialect: Dialect, endpoint: Endpoint, stream: bytes
+) -> None:
     """Fed whole, at every pair of cuts and byte by byte, the client gets the very bytes, and no error."""
     assert feed(StreamRelay(dialect, endpoint), [stream]) == (stream, None)
     assert feed(StreamRelay(dialect, endpoint), [bytes([byte]) for byte in stream]) == (stream, None)
@@ -75,7 +77,12 @@ def test_bytes_pass_unchanged_at_random_cuts(data: st.DataObject) -> None:
         (OPENAI, CHAT_COMPLETIONS, b": keep-alive\n\n", TEXT),
         (OPENAI, RESPONSES, CREATED, OUTPUT),
         (ANTHROPIC, MESSAGES, START + PING + OPEN, DELTA),
-        (OPENAI, CHAT_COMPLETIONS, b"", b'data: {"choices":[{"delta":{"role":"assistant","content":"x"}}]}\n\n'),
+        (
+            OPENAI,
+            CHAT_COMPLETIONS,
+            b"",
+            b'data: {"choices":[{"delta":{"role":"assistant","content":"x"}}]}\n\n',
+        ),
         (OPENAI, CHAT_COMPLETIONS, b"", b'data: {"choices":[{"delta":{"reasoning_content":""}}]}\n\n'),
         (OPENAI, CHAT_COMPLETIONS, b"", b"data: not json\n\n"),
     ],
@@ -139,7 +146,9 @@ def test_a_cut_stream_never_looks_complete(
             assert terminator not in sent.replace(TEXT, b"").replace(DELTA, b"").replace(OUTPUT, b"")
             assert sent.endswith(b"\n\n")
             assert b'"upstream_error"' in sent
-            assert stream.startswith(sent[: sent.rindex(b'event: error' if b'event: error' in sent else b'data: {"error"')])
+            assert stream.startswith(
+                sent[: sent.rindex(b"event: error" if b"event: error" in sent else b'data: {"error"')]
+            )
 
 
 def test_an_error_event_after_a_partial_giant_event_starts_on_its_own_line() -> None:

@@ -176,6 +176,11 @@ def _misframed(call: Call, *framing: tuple[str, str]) -> list[Step]:
     return [Send(head(call.answer, *framing) + call.answer.body), Fin()]
 
 
+def _endless_trailers(call: Call) -> list[Step]:
+    start = wire(call, structs.replace(call.answer, streamed=True))[: -len(b"\r\n")]
+    return [Send(start), Flood(b"x-padding: " + b"p" * 1000 + b"\r\n")]
+
+
 def _bad_chunk(call: Call) -> list[Step]:
     return [Send(_partial(call) + b"zz\r\nnot a size\r\n"), Hang()]
 
@@ -301,6 +306,7 @@ BEHAVIOURS: Final[dict[str, Behaviour]] = {
     "bad-chunk-size": _bad_chunk,
     "chunk-extensions": lambda call: _chunked_with(call, b';sig="a;b"', b""),
     "trailers": lambda call: _chunked_with(call, b"", b"x-checksum: abc\r\nx-other: def\r\n"),
+    "endless-trailers": _endless_trailers,
     "http10-close": _http10,
     "gzip": _gzip,
     # Streams

@@ -71,7 +71,7 @@ class Provider:
         return msgspec.json.decode(self._call("/seen"), type=list[Seen])
 
     def last(self) -> Seen:
-        """The newest request."""
+        """The newest request; there must be one (`await eventually(provider.seen)` waits for it)."""
         return self.seen()[-1]
 
     def connections(self) -> int:

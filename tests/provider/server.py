@@ -1,8 +1,8 @@
 """The server: asyncio protocols and a request reader of its own, so that nothing tidies up what goes out.
 
 One `Connection` per socket reads requests one after another and executes the steps of each answer. It reads
-at all times, so a client that leaves is noticed at once, whatever the answer is doing, and it hands the kernel
-no byte before the last one has left, so `written` is what the client's TCP has really taken.
+at all times, so a client that leaves is noticed at once, whatever the answer is doing, and it hands the
+kernel no byte before the last one has left, so `written` is what the client's TCP has really taken.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final, cast
+from typing import Final, cast
 from urllib.parse import unquote
 
 import msgspec
@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self.transport.set_write_buffer_limits(0)
+        self.transport.set_write_buffer_limits(high=1, low=0)  # with 0 asyncio's TLS never resumes
         self.server.connected += 1
         self.number = self.server.connected
         self.server.connections.add(self)
@@ -299,6 +299,8 @@ class Connection(asyncio.Protocol):
             case Hang(deaf):
                 if deaf:
                     self.transport.pause_reading()
+                    await self.server.gate("deaf").wait()
+                    self.transport.resume_reading()
                 await asyncio.Event().wait()  # until connection_lost cancels the task
             case Fin():
                 await self._finish()

@@ -38,7 +38,7 @@ class Gate(Struct, tag="gate", frozen=True):
 
 
 class Hang(Struct, tag="hang", frozen=True):
-    """Do nothing until the client leaves; `deaf`: without even reading what it sends."""
+    """Do nothing until the client leaves; `deaf`: nor read what it sends until the gate `deaf` is released."""
 
     deaf: bool = False
 
