@@ -8,25 +8,39 @@ from __future__ import annotations
 
 import logging
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from llmgw.config import schema
 from llmgw.ports import CallRecord
-from llmgw.telemetry.log import JsonHandler, call_line, level_of
-from llmgw.telemetry.metrics import CONTENT_TYPE, Metrics
+from llmgw.telemetry.lines import Entry, encode, severity
+from llmgw.telemetry.log import JsonHandler
+from llmgw.telemetry.metrics import Metrics
 from llmgw.telemetry.writer import Writer
 
-STDERR = 2
+FLUSH_S: Final = 2.0
+"""How long the end of the process waits for the reader of the log."""
+
+STDERR: Final = 2
 
 
 class Telemetry:
-    """A process's metrics and its log; a context manager around the whole run. Implements `ports.Sink`."""
+    """A process's metrics and its log; a context manager around the whole run. Implements `ports.Sink`.
+
+    Args:
+        settings: the section of the configuration.
+        descriptor: the file descriptor that log lines go to.
+    """
 
     def __init__(self, settings: schema.Telemetry, descriptor: int = STDERR) -> None:
         self._level = logging.getLevelNamesMapping()[settings.log_level.upper()]
         self._metrics = Metrics()
-        self._writer = Writer(descriptor, settings.queue)
-        self._handler = JsonHandler(self._writer.offer)
+        self._writer: Writer[Entry] = Writer(encode, descriptor, settings.queue)
+        self._handler = JsonHandler(self._writer)
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that have begun and not ended."""
+        return self._metrics.in_flight
 
     def began(self) -> None:
         self._metrics.in_flight += 1
@@ -34,8 +48,8 @@ class Telemetry:
     def offer(self, record: CallRecord) -> None:
         self._metrics.in_flight -= 1
         self._metrics.observe(record)
-        if logging.getLevelNamesMapping()[level_of(record).upper()] >= self._level:
-            self._writer.offer(call_line(record))
+        if severity(record) >= self._level:
+            self._writer.offer(record)
 
     def refused(self, status: int) -> None:
         """Bytes that were no request were answered with `status`."""
@@ -43,23 +57,28 @@ class Telemetry:
 
     def reloaded(self, ok: bool) -> None:
         """A configuration was read again and is in force, or was refused."""
-        self._metrics.reloads["applied" if ok else "refused"] += 1
-        self._metrics.last_reload_ok = ok
+        self._metrics.reloaded(ok)
 
     def render_metrics(self) -> tuple[bytes, str]:
         """What Prometheus reads, and its media type; from any thread."""
-        self._metrics.dropped = self._writer.dropped
-        return self._metrics.render(), CONTENT_TYPE
+        self._metrics.dropped("log", self._writer.dropped)
+        return self._metrics.render()
+
+    def start(self) -> None:
+        """Take over the logging of the process."""
+        self._writer.start()
+        self._handler.install(self._level)
+
+    def stop(self) -> None:
+        """Give it back and write what is waiting, for `FLUSH_S` at most."""
+        self._handler.remove()
+        self._writer.stop(FLUSH_S)
 
     def __enter__(self) -> Self:
-        self._writer.start()
-        root = logging.getLogger()
-        root.handlers[:] = [self._handler]
-        root.setLevel(self._level)
+        self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        logging.getLogger().handlers[:] = []
-        self._writer.stop()
+        self.stop()

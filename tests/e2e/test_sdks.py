@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import anthropic
@@ -19,8 +20,9 @@ def model(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def client(gateway: Gateway, house: House) -> openai.OpenAI:
-    return openai.OpenAI(base_url=gateway.url + "/v1", api_key=house.key, max_retries=0, timeout=20)
+def client(gateway: Gateway, house: House) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=gateway.url + "/v1", api_key=house.key, max_retries=0, timeout=20) as made:
+        yield made
 
 
 @pytest.fixture(params=["claude", "sim"])
@@ -29,8 +31,9 @@ def claude(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def messages(gateway: Gateway, house: House) -> anthropic.Anthropic:
-    return anthropic.Anthropic(base_url=gateway.url, api_key=house.key, max_retries=0, timeout=20)
+def messages(gateway: Gateway, house: House) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=gateway.url, api_key=house.key, max_retries=0, timeout=20) as made:
+        yield made
 
 
 QUESTION: Any = [{"role": "user", "content": "hello"}]
@@ -101,14 +104,20 @@ def test_errors_are_the_sdks_own(
     gateway: Gateway, house: House, provider: Provider, client: openai.OpenAI
 ) -> None:
     """Each refusal is the exception that the SDK has for it, with our code."""
-    with pytest.raises(openai.AuthenticationError) as wrong:
-        openai.OpenAI(base_url=gateway.url + "/v1", api_key="sk-wrong", max_retries=0).models.list()
+    with (
+        openai.OpenAI(base_url=gateway.url + "/v1", api_key="sk-wrong", max_retries=0) as stranger,
+        pytest.raises(openai.AuthenticationError) as wrong,
+    ):
+        stranger.models.list()
     assert wrong.value.code == "invalid_api_key"
     with pytest.raises(openai.NotFoundError) as missing:
         client.chat.completions.create(model="nope", messages=QUESTION)
     assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
-    with pytest.raises(anthropic.AuthenticationError):
-        anthropic.Anthropic(base_url=gateway.url, api_key="sk-wrong", max_retries=0).models.list()
+    with (
+        anthropic.Anthropic(base_url=gateway.url, api_key="sk-wrong", max_retries=0) as other,
+        pytest.raises(anthropic.AuthenticationError),
+    ):
+        other.models.list()
     provider.script("answer", status=429)
     with pytest.raises(openai.RateLimitError):
         client.chat.completions.create(model="gpt-4o", messages=QUESTION)
@@ -136,10 +145,10 @@ def test_a_cut_stream_raises_in_the_sdk(
 def test_a_key_may_be_kept_to_some_models(gateway: Gateway, house: House, provider: Provider) -> None:
     """`--model` globs hold for calls and for the list."""
     made = house.run("keys", "create", "--org", "acme", "--name", "only-sim", "--model", "si*", "--json").json
-    client = openai.OpenAI(base_url=gateway.url + "/v1", api_key=made["key"], max_retries=0)
-    assert [model.id for model in client.models.list()] == ["sim"]
-    assert client.chat.completions.create(model="sim", messages=QUESTION).choices
-    with pytest.raises(openai.PermissionDeniedError) as refused:
-        client.chat.completions.create(model="gpt-4o", messages=QUESTION)
+    with openai.OpenAI(base_url=gateway.url + "/v1", api_key=made["key"], max_retries=0) as client:
+        assert [model.id for model in client.models.list()] == ["sim"]
+        assert client.chat.completions.create(model="sim", messages=QUESTION).choices
+        with pytest.raises(openai.PermissionDeniedError) as refused:
+            client.chat.completions.create(model="gpt-4o", messages=QUESTION)
     assert refused.value.code == "model_not_allowed"
     assert provider.seen() == []

@@ -1,0 +1,213 @@
+"""`python -m bench`: one table of the gateway against nginx and a direct connection."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench import clients, servers
+from bench.clients import Address
+from bench.servers import LOAD_CORE, Process
+
+CONNECTIONS = 64
+RATES = (100, 500, 1000)
+STREAMS = 100
+
+
+def main() -> None:
+    """Run everything and print it."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds; medians are printed")
+    parser.add_argument("--seconds", type=float, default=4, help="of each measurement in a round")
+    parser.add_argument("--soak", type=float, default=0, help="seconds of constant load for the memory line")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    options = parser.parse_args()
+    missing = [package for package in ("nginx", "wrk", "taskset") if shutil.which(package) is None]
+    if missing:
+        sys.exit(
+            f"The benchmark needs {', '.join(missing)}; on Debian: apt install nginx-light wrk util-linux"
+        )
+    os.sched_setaffinity(0, {LOAD_CORE})
+    with tempfile.TemporaryDirectory(prefix="llmgw-bench-") as folder:
+        results = {
+            "machine": machine(),
+            "plain": _plain(Path(folder), options.rounds, options.seconds),
+            "streams": _streams(Path(folder), options.rounds),
+        }
+        if options.soak:
+            results["soak"] = _soak(Path(folder), options.soak)
+    print(json.dumps(results, indent=2) if options.json else _table(results))
+
+
+def machine() -> dict[str, str]:
+    """What was measured on."""
+    cpu = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
+    optimised = "-O2" in str(sysconfig.get_config_var("PY_CFLAGS")) or "-O3" in str(
+        sysconfig.get_config_var("OPT")
+    )
+    nginx_version = subprocess.run(
+        ["nginx", "-v"], capture_output=True, text=True, check=False
+    ).stderr.strip()
+    return {
+        "cpu": cpu[1] if cpu else "unknown",
+        "cores": str(os.cpu_count()),
+        "kernel": platform.release(),
+        "python": f"{platform.python_version()} ({'' if optimised else 'not '}optimised)",
+        "nginx": nginx_version.rpartition("/")[2],
+    }
+
+
+def _plain(folder: Path, rounds: int, seconds: float) -> dict[str, Any]:
+    with contextlib.ExitStack() as stack:
+        provider = stack.enter_context(servers.plain_provider(folder))
+        tested: list[Process] = [
+            provider,
+            stack.enter_context(servers.nginx_proxy(folder, "nginx", provider.port)),
+            stack.enter_context(servers.llmgw(folder, "llmgw", provider.port)),
+        ]
+        tested[0].name = "direct"
+        peer = stack.enter_context(servers.litellm(folder, "litellm", provider.port))
+        if peer is not None:
+            tested.append(peer)
+        found: dict[str, dict[str, list[float]]] = {process.name: {} for process in tested}
+
+        def note(name: str, what: str, value: float) -> None:
+            found[name].setdefault(what, []).append(value)
+
+        for process in tested:
+            note(process.name, "rss_idle_mib", process.rss_mib())
+        for _ in range(rounds):
+            for process in tested:
+                before = process.cpu_s()
+                requests, rate = _wrk(folder, process, seconds)
+                note(process.name, "rps", rate)
+                if process.name != "direct":
+                    note(process.name, "cpu_ms_per_1000", (process.cpu_s() - before) / requests * 1e6)
+                note(process.name, "rss_loaded_mib", process.rss_mib())
+        for rate_wanted in RATES:
+            for _ in range(max(1, rounds // 2)):
+                for process in tested:
+                    if process.name == "litellm" and rate_wanted > RATES[0]:
+                        continue  # beyond what it can serve, its queue is all that would be measured
+                    waits = clients.latencies(Address(process.port, process.request()), rate_wanted, seconds)
+                    note(process.name, f"p50_ms_at_{rate_wanted}", waits[len(waits) // 2] * 1000)
+                    note(process.name, f"p99_ms_at_{rate_wanted}", waits[int(len(waits) * 0.99)] * 1000)
+    return {
+        name: {what: round(median(values), 3) for what, values in lines.items()}
+        for name, lines in found.items()
+    }
+
+
+def _wrk(folder: Path, process: Process, seconds: float) -> tuple[int, float]:
+    """Requests and requests/s at 64 connections; any other answer than 2xx ends the run."""
+    script = folder / f"{process.name}.lua"
+    body = servers.BODY.replace("'", "\\'")
+    script.write_text(
+        f"wrk.method = 'POST'\nwrk.body = '{body}'\n"
+        "wrk.headers['content-type'] = 'application/json'\n"
+        f"wrk.headers['authorization'] = 'Bearer {process.key}'\n"
+    )
+    done = subprocess.run(
+        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "-s", str(script),
+         f"http://127.0.0.1:{process.port}/v1/chat/completions"],
+        capture_output=True, text=True, timeout=seconds + 30, check=True,
+    )  # fmt: skip
+    if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+        sys.exit(f"{process.name} failed under load:\n{done.stdout}")
+    requests = re.search(r"(\d+) requests in", done.stdout)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+    assert requests is not None and rate is not None
+    return int(requests[1]), float(rate[1])
+
+
+def _streams(folder: Path, rounds: int) -> dict[str, float]:
+    with contextlib.ExitStack() as stack:
+        provider = stack.enter_context(servers.stream_provider())
+        tested = [
+            stack.enter_context(servers.nginx_proxy(folder, "nginx-streams", provider.port)),
+            stack.enter_context(servers.llmgw(folder, "llmgw-streams", provider.port)),
+        ]
+        found: dict[str, list[float]] = {}
+        for _ in range(rounds):
+            for process in tested:
+                before = process.cpu_s()
+                chunks = clients.streams(Address(process.port, process.request(stream=True)), STREAMS, 4)
+                found.setdefault(process.name, []).append((process.cpu_s() - before) / chunks * 1e6)
+    return {name.removesuffix("-streams"): round(median(values), 1) for name, values in found.items()}
+
+
+def _soak(folder: Path, seconds: float) -> dict[str, float]:
+    """Memory under constant load: least, most, and the slope after the first minute."""
+    folder = folder / "soak"
+    folder.mkdir()
+    with servers.plain_provider(folder) as provider, servers.llmgw(folder, "llmgw", provider.port) as process:
+        samples: list[tuple[float, float]] = []
+        load = _in_background(lambda: _wrk(folder, process, seconds))
+        began = time.monotonic()
+        while load.is_alive():
+            samples.append((time.monotonic() - began, process.rss_mib()))
+            time.sleep(1)
+        warm = [sample for sample in samples if sample[0] > min(60.0, seconds / 4)]
+        sizes = [size for _, size in warm]
+        middle = sum(at for at, _ in warm) / len(warm)
+        spread = sum((at - middle) ** 2 for at, _ in warm)
+        slope = sum((at - middle) * size for at, size in warm) / spread if spread else 0.0
+        return {
+            "seconds": round(seconds),
+            "min_mib": round(min(sizes), 1),
+            "max_mib": round(max(sizes), 1),
+            "slope_mib_per_minute": round(slope * 60, 3),
+        }
+
+
+def _in_background(work: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def _table(results: dict[str, Any]) -> str:
+    lines = [", ".join(f"{name} {value}" for name, value in results["machine"].items()), ""]
+    plain = results["plain"]
+    names = list(plain)
+    lines.append(f"{'':24}" + "".join(f"{name:>12}" for name in names))
+    for what in dict.fromkeys(key for values in plain.values() for key in values):
+        lines.append(f"{what:24}" + "".join(f"{plain[name].get(what, float('nan')):12.2f}" for name in names))
+    lines.append(
+        f"{'rps / nginx':24}"
+        + "".join(f"{plain[name]['rps'] / plain['nginx']['rps']:12.3f}" for name in names)
+    )
+    for rate in RATES:
+        for part in ("p50", "p99"):
+            what = f"{part}_ms_at_{rate}"
+            added = (
+                f"{plain[name][what] - plain['direct'][what]:12.3f}" if what in plain[name] else f"{'':12}"
+                for name in names
+            )
+            lines.append(f"{f'added {what}':24}" + "".join(added))
+    lines.append("")
+    lines += [f"CPU us per relayed chunk, {name}: {value}" for name, value in results["streams"].items()]
+    if "soak" in results:
+        lines.append(
+            "Memory under load: " + ", ".join(f"{name} {value}" for name, value in results["soak"].items())
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
