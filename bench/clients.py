@@ -85,7 +85,7 @@ async def _at_rate(target: Address, rate: int, seconds: float) -> list[float]:
         connection.send(target.request, due)
     deadline = perf_counter() + 10
     while len(waits) < count and perf_counter() < deadline:
-        await asyncio.sleep(0.01)  # noqa: ASYNC110  # the answers come by callback, each a few microseconds apart
+        await asyncio.sleep(0.01)
     if len(waits) < count:
         raise RuntimeError(f"{count - len(waits)} answers did not come")
     gc.enable()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,7 +108,7 @@ def _holds_secrets(config: Config) -> bool:
 
 
 def _private(name: str, path: Path) -> Check:
-    mode = stat.S_IMODE(os.stat(path).st_mode)
+    mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o007:
         return Check(
             name, "warning", f"{path} can be read by every user (mode {mode:04o}); run: chmod 600 {path}"

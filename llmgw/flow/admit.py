@@ -14,6 +14,7 @@ from llmgw.errors import InvalidApiKey, InvalidRequest
 from llmgw.flow.call import Call, Stage
 from llmgw.flow.gateway import Gateway, Target
 from llmgw.keyring import virtual_key
+from llmgw.keyring.virtual_key import Presented
 from llmgw.ports import Directory
 from llmgw.rules import access
 from llmgw.rules.access import KeyRecord
@@ -25,7 +26,26 @@ _MALFORMED: Final = "The API key is not a virtual key of this gateway (sk-llmgw-
 _UNKNOWN: Final = "The API key is not valid; it may have been revoked or replaced."
 
 
-async def authenticate(directory: Directory, presented: bytes | None, now: float) -> KeyRecord:
+class Credential:
+    """The key that a connection presents: parsed once for all the calls that send the same one."""
+
+    __slots__ = ("_parsed", "_presented")
+
+    def __init__(self) -> None:
+        self._presented: bytes | None = None
+        self._parsed: Presented | None = None
+
+    def parse(self, presented: bytes) -> Presented | None:
+        """As `virtual_key.parse`."""
+        if presented != self._presented:
+            self._presented = presented
+            self._parsed = virtual_key.parse(presented)
+        return self._parsed
+
+
+async def authenticate(
+    directory: Directory, credential: Credential, presented: bytes | None, now: float
+) -> KeyRecord:
     """The record of the presented key.
 
     Raises:
@@ -35,7 +55,7 @@ async def authenticate(directory: Directory, presented: bytes | None, now: float
     """
     if presented is None:
         raise InvalidApiKey(_MISSING)
-    parsed = virtual_key.parse(presented)
+    parsed = credential.parse(presented)
     if parsed is None:
         raise InvalidApiKey(_MALFORMED)
     record = directory.known(parsed.public_id)

@@ -33,10 +33,22 @@ _CREDENTIAL_STATUSES: Final = frozenset({401, 402, 403, 407})
 """The provider refuses the gateway's own account: key, payment, permission, proxy. Never the client's fault."""
 
 
+_passes: dict[bytes, bool] = {}
+"""What was decided of names seen before; providers send the same ones with every answer."""
+NAMES_LIMIT: Final = 1000
+
+
+def _learn(name: bytes) -> bool:
+    passes = name in _PASSED or name.startswith(_PASSED_PREFIXES)
+    if len(_passes) < NAMES_LIMIT:
+        _passes[name] = passes
+    return passes
+
+
 class Head:
     """What an answer's head means to the relay."""
 
-    __slots__ = ("is_event_stream", "passed", "request_id", "status")
+    __slots__ = ("is_event_stream", "is_failure", "passed", "request_id", "status")
 
     def __init__(self, status: int, headers: Iterable[Header]) -> None:
         """Sort the provider's header fields; names are lower case.
@@ -51,13 +63,15 @@ class Head:
         """The provider's own request id."""
         self.is_event_stream = False
         """Whether the body is server-sent events in the clear."""
+        self.is_failure = status != 200 and is_failure(status)
+        """Whether the gateway answers in the provider's place."""
         encoded = False
         for header in headers:
             name, value = header
             if name == b"content-type":
                 self.passed.append(header)
                 self.is_event_stream = status == 200 and value[:17].lower() == b"text/event-stream"
-            elif name in _PASSED or name.startswith(_PASSED_PREFIXES):
+            elif (passes := _passes.get(name)) or (passes is None and _learn(name)):
                 self.passed.append(header)
                 if name == b"request-id":
                     self.request_id = value.decode("latin-1")

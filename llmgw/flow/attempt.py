@@ -161,7 +161,7 @@ class Attempt:
         else:
             self._held.append(data)
             self._held_bytes += len(data)
-            if answer.is_failure(self._head.status):
+            if self._head.is_failure:
                 if self._held_bytes > ERROR_LIMIT:
                     self._finish(answer.failure(self._call.dialect, self._head, b""))
             elif self._held_bytes > HOLD_LIMIT:
@@ -187,7 +187,7 @@ class Attempt:
                 call.error = UpstreamFailed.code
         elif not self._client.started:
             body = b"".join(self._held)
-            if answer.is_failure(self._head.status):
+            if self._head.is_failure:
                 self._finish(answer.failure(call.dialect, self._head, body))
                 return
             self._commit(len(body))

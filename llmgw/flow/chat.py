@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any, Final
 
 from llmgw.errors import CallError, ClientGone, InternalError, ModelNotFound
-from llmgw.flow.admit import admit, authenticate
+from llmgw.flow.admit import Credential, admit, authenticate
 from llmgw.flow.call import Call, Stage
 from llmgw.flow.dispatch import dispatch
 from llmgw.flow.gateway import Gateway
@@ -36,7 +36,7 @@ async def serve(gateway: Gateway, call: Call, client: Client, work: Coroutine[An
     except asyncio.CancelledError:
         ended_by = ClientGone("The call was cut off at shutdown.")
         raise
-    except Exception:  # the boundary: a defect of ours must still end this call, and no other
+    except Exception:  # noqa: BLE001  # the boundary: a defect of ours must end this call, and no other
         _log.exception("defect while serving a call", extra={"request_id": call.request_id})
         ended_by = InternalError("The gateway failed; its operator finds the cause under this request id.")
     finally:
@@ -50,6 +50,7 @@ async def chat(
     call: Call,
     client: Client,
     *,
+    credential: Credential,
     presented: bytes | None,
     fields: dict[bytes, bytes],
     query: bytes,
@@ -58,21 +59,28 @@ async def chat(
     """Answer a POST of the data plane from a provider.
 
     Args:
+        credential: the connection's memory of its key.
         presented: the virtual key as the client sent it, if it sent one.
         fields: the client's header fields by lower-case name.
         query: the query string without `?`.
         raw: the request body.
     """
-    key = await authenticate(gateway.directory, presented, call.time)
+    key = await authenticate(gateway.directory, credential, presented, call.time)
     body, target = admit(gateway, call, key, raw)
     await dispatch(gateway, call, key, target, body, fields, query, client)
 
 
 async def models(
-    gateway: Gateway, call: Call, client: Client, *, presented: bytes | None, model_id: str | None
+    gateway: Gateway,
+    call: Call,
+    client: Client,
+    *,
+    credential: Credential,
+    presented: bytes | None,
+    model_id: str | None,
 ) -> None:
     """Answer with the models that the key may use, or with the one asked for."""
-    key = await authenticate(gateway.directory, presented, call.time)
+    key = await authenticate(gateway.directory, credential, presented, call.time)
     call.org = key.org
     call.key_id = key.id
     if model_id is None:

@@ -71,7 +71,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
         target = self.targets.get(asked)
         if target is not None:
             return target
-        provider_name, slash, model = asked.partition("/")
+        provider_name, _, model = asked.partition("/")
         provider = self.providers.get(provider_name)
         if provider is None or self.config.models_only or not _is_model_id(model):
             raise ModelNotFound(

@@ -145,12 +145,26 @@ class Exchange:
         presented = presented_key(self.fields)
         if self.method == "GET":
             model_id = unquote(self.path.removeprefix(self.endpoint.path).removeprefix(b"/").decode())
-            return chat.models(self.gateway, call, self, presented=presented, model_id=model_id or None)
+            return chat.models(
+                self.gateway,
+                call,
+                self,
+                credential=self.lane.credential,
+                presented=presented,
+                model_id=model_id or None,
+            )
         body = self.body
         raw = body[0] if len(body) == 1 else b"".join(body)
         self.body = []
         return chat.chat(
-            self.gateway, call, self, presented=presented, fields=self.fields, query=self.query, raw=raw
+            self.gateway,
+            call,
+            self,
+            credential=self.lane.credential,
+            presented=presented,
+            fields=self.fields,
+            query=self.query,
+            raw=raw,
         )
 
     # ports.Client

@@ -33,6 +33,7 @@ from llmgw.errors import (
     RequestTooLarge,
     UnknownUrl,
 )
+from llmgw.flow.admit import Credential
 from llmgw.rules import trace
 from llmgw.server.exchange import Exchange
 from llmgw.server.replies import reply
@@ -71,6 +72,7 @@ class Lane(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.credential = Credential()
         self._answering: Exchange | RequestResponseCycle | None = None
         self._receiving: Exchange | None = None
         self._in_head = False

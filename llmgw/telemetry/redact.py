@@ -27,7 +27,7 @@ _NAMES: Final = (
 # What stands between the name and its value: `x-api-key: v`, `api_key=v`, `"authorization": "v"` (also escaped
 # inside JSON), `(b'authorization', b'v')`. Possessive, so that a scheme is never taken for the value.
 _BETWEEN: Final = (
-    r"""(?:\\?['"]\s*,\s*b?\\?['"]|\\?['"]?\s*[:=]\s*b?\\?['"]?)(?:(?:bearer|basic|token)\s+)?+"""
+    r"""(?:\\?['"]\s*,\s*b?\\?['"]|\\?['"]?\s*[:=]\s*(?:b?\\?['"])?)(?:(?:bearer|basic|token)\s+)?+"""
 )
 _VALUE: Final = r"""[^\s'"\\,;&]{4,}"""
 
@@ -40,7 +40,7 @@ _FORMS: Final = (
     # OpenAI, Anthropic, DeepSeek, OpenRouter and others.
     (re.compile(r"((?<![A-Za-z])sk-|sk-ant-|sk-proj-)(?!llmgw-)[A-Za-z0-9_-]{8,}"), rf"\1{REDACTED}"),
     # Groq, xAI, Hugging Face, Perplexity, NVIDIA, Replicate.
-    (re.compile(r"(?<![A-Za-z0-9])(gsk_|xai-|hf_|pplx-|nvapi-|r8_)[A-Za-z0-9_-]{16,}"), rf"\1{REDACTED}"),
+    (re.compile(r"(?<![A-Za-z])(gsk_|xai-|hf_|pplx-|nvapi-|r8_)[A-Za-z0-9_-]{16,}"), rf"\1{REDACTED}"),
     # Google: AIza and 35 more. AWS: the id of a long-lived or a temporary access key.
     (re.compile(r"AIza[A-Za-z0-9_-]{20,}"), f"AIza{REDACTED}"),
     (re.compile(r"(AKIA|ASIA)[A-Z0-9]{12,}"), rf"\1{REDACTED}"),

@@ -79,7 +79,13 @@ def test_no_secret_in_any_field_of_a_call(field: str, before: str, after: str) -
 @given(before=st.text(max_size=10))
 def test_no_secret_in_any_field_of_a_message(field: str, before: str) -> None:
     """The same for messages and tracebacks."""
-    message = {"time": 0.0, "level": logging.ERROR, "logger": "any", "text": "", field: before + KEY}
+    message: dict[str, Any] = {
+        "time": 0.0,
+        "level": logging.ERROR,
+        "logger": "any",
+        "text": "",
+        field: before + KEY,
+    }
     assert SECRET.encode() not in encode(Message(**message))
 
 

@@ -136,7 +136,7 @@ def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
             name = family.name + ("_total" if family.type == "counter" else "")
             labels = {label for sample in family.samples for label in sample.labels} - {"le"}
             shown[name] = (family.type, frozenset(labels))
-    rows = re.findall(r"^\| `(llmgw_\w+)` \| (\w+) \| ([^|]*) \|", PAGE.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(llmgw_\w+)` \| (\w+) \|([^|]*)\|", PAGE.read_text(), re.MULTILINE)
     written = {name: (kind, frozenset(re.findall(r"\w+", labels))) for name, kind, labels in rows}
     assert shown == written
 

@@ -36,9 +36,9 @@ def lines_of(
     level: Literal["debug", "info", "warning", "error"] = "info",
 ) -> list[dict[str, Any]]:
     """What is written while `work` is done."""
-    with (folder / "log").open("wb") as file:
-        with Telemetry(schema.Telemetry(log_level=level), file.fileno()) as telemetry:
-            work(telemetry)
+    settings = schema.Telemetry(log_level=level)
+    with (folder / "log").open("wb") as file, Telemetry(settings, file.fileno()) as telemetry:
+        work(telemetry)
     return [msgspec.json.decode(line) for line in (folder / "log").read_bytes().splitlines()]
 
 

@@ -141,10 +141,12 @@ def test_offers_from_many_threads(pipe: Pipe) -> None:
     writer = Writer(encode, pipe.write_end, 10_000)
     writer.start()
     names = [f"{thread}-{number}" for thread in range(4) for number in range(250)]
-    threads = [
-        threading.Thread(target=lambda part=part: [writer.offer(name) for name in part])
-        for part in (names[:250], names[250:500], names[500:750], names[750:])
-    ]
+
+    def offer(part: list[str]) -> None:
+        for name in part:
+            writer.offer(name)
+
+    threads = [threading.Thread(target=offer, args=(names[at : at + 250],)) for at in range(0, 1000, 250)]
     for thread in threads:
         thread.start()
     for thread in threads:
