@@ -144,10 +144,10 @@ class Gateway:
     def wait_for_call(self, request_id: str, timeout_s: float = 5) -> dict[str, Any]:
         """The log line of one call, once it is there."""
 
-        def found() -> dict[str, Any] | None:
-            return next((line for line in self.calls() if line["request_id"] == request_id), None)
+        def found() -> list[dict[str, Any]]:
+            return [line for line in self.calls() if line["request_id"] == request_id]
 
-        return dict(wait_until(found, timeout_s=timeout_s) or {})
+        return wait_until(found, timeout_s=timeout_s)[0]
 
     def metrics(self) -> str:
         return httpx.get(self.url + "/metrics", timeout=10, trust_env=False).text

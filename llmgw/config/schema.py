@@ -7,19 +7,32 @@ nothing here reads a file. Descriptions are the user documentation: `llmgw confi
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
 from llmgw.secret import Secret
 
-# `extra["unit"]` tells the reader how to parse the text form of a value.
-Seconds = Annotated[
-    float, Meta(ge=0, extra={"unit": "duration"}, description="duration: 500ms 30s 5m 24h 30d")
-]
-Bytes = Annotated[int, Meta(ge=0, extra={"unit": "size"}, description="size: 512B 64KiB 32MiB 1GiB")]
+_userinfo: Final = re.compile(r"(?<=://)[^\s/?#]+@")
+
+
+def without_password(text: str) -> str:
+    """`text` with the user and password of every URL in it (RFC 3986 section 3.2.1) taken out."""
+    return _userinfo.sub("redacted@", text)
+
+
+YEAR_S: Final = 365 * 86400
+"""The longest duration: event loops take no timer without end, and more than a year is a slip of the unit."""
+
+# `extra["unit"]` tells reader and schema that the value is written as text with a unit.
+Text = Annotated[str, Meta(min_length=1)]
+Seconds = Annotated[float, Meta(ge=0, le=YEAR_S, extra={"unit": "duration"})]
+Patience = Annotated[float, Meta(gt=0, le=YEAR_S, extra={"unit": "duration"})]
+Bytes = Annotated[int, Meta(ge=1, extra={"unit": "size"})]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=1)]
 
 Dialect = Literal["openai", "anthropic", "gemini", "simulator"]
 Strategy = Literal["fallback", "weighted", "cheapest", "fastest", "least_busy"]
@@ -28,50 +41,67 @@ Strategy = Literal["fallback", "weighted", "cheapest", "fastest", "least_busy"]
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One mapping of the file; unknown keys are errors."""
 
+    def __repr__(self) -> str:
+        """As usual, but without the passwords that URLs hold (a proxy's, a store's)."""
+        return without_password(super().__repr__())
+
 
 class Server(Section):
     """Where the data plane listens and how it stops."""
 
-    host: str = "127.0.0.1"
-    port: Port = 8080
-    workers: Annotated[int, Meta(ge=1, description="processes; more than one needs the cluster store")] = 1
-    max_body_bytes: Bytes = field(default=32 * 1024 * 1024, name="max_body")
-    drain_s: Seconds = field(default=30.0, name="drain")
+    host: Annotated[
+        Text, Meta(description="Address to listen on; 0.0.0.0 or :: to be reachable from elsewhere.")
+    ] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="Port to listen on; 0 takes a free one.")] = 8080
+    workers: Annotated[Count, Meta(description="Processes; more than one needs the cluster store.")] = 1
+    max_body_bytes: Annotated[
+        Bytes, Meta(description="Largest request body; a larger one is answered 413.")
+    ] = field(default=32 * 1024 * 1024, name="max_body")
+    drain_s: Annotated[
+        Seconds, Meta(description="How long SIGTERM lets running calls finish before they are broken off.")
+    ] = field(default=30.0, name="drain")
 
 
 class Store(Section):
     """Standalone: a SQLite file. Cluster: Postgres and Redis together."""
 
-    url: str = "sqlite:///llmgw.db"
-    redis_url: str | None = None
+    url: Annotated[
+        Text, Meta(description="sqlite:///PATH, a relative path being relative to this file; or postgresql://.")
+    ] = "sqlite:///llmgw.db"
+    redis_url: Annotated[Text | None, Meta(description="redis:// URL; goes with a Postgres store.")] = None
 
 
 class Kms(Section):
-    """Who wraps the data keys: the local keyring file, AWS KMS or Vault transit."""
+    """Who wraps the data keys that stored secrets are encrypted with."""
 
-    provider: Literal["local", "aws", "vault"] = "local"
-    keyring: Annotated[str, Meta(description="local: path of the keyring file, relative to this file")] = (
-        "./llmgw.keyring"
-    )
-    key_id: str | None = None
-    region: str | None = None
-    endpoint_url: str | None = None
-    address: str | None = None
-    mount: str | None = None
-    key: str | None = None
+    provider: Annotated[
+        Literal["local", "aws", "vault"],
+        Meta(description="The local keyring file, AWS KMS or Vault transit."),
+    ] = "local"
+    keyring: Annotated[
+        Text, Meta(description="local: path of the keyring file; a relative one is relative to this file.")
+    ] = "./llmgw.keyring"
+    key_id: Annotated[Text | None, Meta(description="aws: id, ARN or alias of the key.")] = None
+    region: Annotated[Text | None, Meta(description="aws: region of the key.")] = None
+    endpoint_url: Annotated[Text | None, Meta(description="aws: another endpoint than the region's.")] = None
+    address: Annotated[Text | None, Meta(description="vault: URL of the server.")] = None
+    mount: Annotated[Text | None, Meta(description="vault: where the transit engine is mounted.")] = None
+    key: Annotated[Text | None, Meta(description="vault: name of the transit key.")] = None
 
 
 class Timeouts(Section):
     """Four limits on the wait for a provider; each that passes answers 504."""
 
-    connect_s: Seconds = field(default=5.0, name="connect")
+    connect_s: Annotated[Patience, Meta(description="For a connection, TLS included.")] = field(
+        default=5.0, name="connect"
+    )
     first_token_s: Annotated[
-        Seconds, Meta(description="until the first content of a stream, or the head of a plain answer")
+        Patience, Meta(description="For the first content of a stream, or the head of a plain answer.")
     ] = field(default=60.0, name="first_token")
-    idle_s: Annotated[Seconds, Meta(description="between two pieces of an answer")] = field(
+    idle_s: Annotated[Patience, Meta(description="Between two pieces of an answer.")] = field(
         default=60.0, name="idle"
     )
-    total_s: Annotated[Seconds, Meta(description="of the call, over all its attempts")] = field(
+    total_s: Annotated[Patience, Meta(description="For the whole call, over all its attempts.")] = field(
         default=600.0, name="total"
     )
 
@@ -79,64 +109,97 @@ class Timeouts(Section):
 class TimeoutOverrides(Section):
     """The same four for one target; what is absent is taken from the provider."""
 
-    connect_s: Seconds | None = field(default=None, name="connect")
-    first_token_s: Seconds | None = field(default=None, name="first_token")
-    idle_s: Seconds | None = field(default=None, name="idle")
-    total_s: Seconds | None = field(default=None, name="total")
+    connect_s: Annotated[Patience | None, Meta(description="For a connection, TLS included.")] = field(
+        default=None, name="connect"
+    )
+    first_token_s: Annotated[
+        Patience | None, Meta(description="For the first content of a stream, or the head of a plain answer.")
+    ] = field(default=None, name="first_token")
+    idle_s: Annotated[Patience | None, Meta(description="Between two pieces of an answer.")] = field(
+        default=None, name="idle"
+    )
+    total_s: Annotated[Patience | None, Meta(description="For the whole call, over all its attempts.")] = (
+        field(default=None, name="total")
+    )
 
 
 class Simulation(Section):
     """How the built-in simulated provider behaves; the defaults answer at once and never fail."""
 
-    first_token_s: Seconds = field(default=0.0, name="first_token")
-    tokens_per_second: Annotated[float, Meta(ge=0, description="0: as fast as the client reads")] = 0.0
-    output_tokens: Annotated[int, Meta(ge=1, le=100_000)] = 16
-    error_rate: Annotated[Fraction, Meta(description="share of calls answered with error_status")] = 0.0
-    error_status: Annotated[int, Meta(ge=400, le=599)] = 500
-    cut_rate: Annotated[Fraction, Meta(description="share of calls broken off halfway")] = 0.0
+    first_token_s: Annotated[Seconds, Meta(description="Wait before the first token.")] = field(
+        default=0.0, name="first_token"
+    )
+    tokens_per_second: Annotated[
+        float, Meta(ge=0, description="Pace of a stream; 0 is as fast as the client reads.")
+    ] = 0.0
+    output_tokens: Annotated[int, Meta(ge=1, le=100_000, description="Length of an answer.")] = 16
+    error_rate: Annotated[Fraction, Meta(description="Share of calls answered with error_status.")] = 0.0
+    error_status: Annotated[int, Meta(ge=400, le=599, description="HTTP status of those answers.")] = 500
+    cut_rate: Annotated[Fraction, Meta(description="Share of calls broken off halfway.")] = 0.0
 
 
 class Provider(Section):
     """One upstream account: its wire format, address, secret and patience."""
 
-    dialect: Dialect
+    dialect: Annotated[
+        Dialect, Meta(description="The API it speaks; simulator answers from inside the process.")
+    ]
     base_url: Annotated[
-        str | None, Meta(description="as the provider's own SDK takes it; default: the provider's public API")
+        Text | None,
+        Meta(
+            description="As the provider's own SDK takes it: OpenAI with /v1, Anthropic and Gemini without. "
+            "Default: the provider's public API."
+        ),
     ] = None
-    api_key: Annotated[Secret | None, Meta(description="from the environment: ${OPENAI_API_KEY}")] = None
-    credential: Annotated[str | None, Meta(description="name of a stored, encrypted credential")] = None
+    api_key: Annotated[
+        Secret | None, Meta(description="The provider's secret, from the environment: ${OPENAI_API_KEY}.")
+    ] = None
+    credential: Annotated[
+        Text | None, Meta(description="Name of a stored, encrypted secret (llmgw credentials set).")
+    ] = None
     timeouts: Timeouts = Timeouts()
-    transport: Literal["http1", "httpx"] = "http1"
-    proxy: Annotated[str | None, Meta(description="http:// or socks5:// URL; needs transport: httpx")] = None
+    transport: Annotated[
+        Literal["http1", "httpx"],
+        Meta(description="http1 is our own client; httpx adds HTTP/2, proxies and SOCKS."),
+    ] = "http1"
+    proxy: Annotated[
+        Text | None, Meta(description="http://, https:// or socks5:// URL; needs transport: httpx.")
+    ] = None
     allow_private: Annotated[
-        bool, Meta(description="allow private, loopback and link-local addresses (local models)")
+        bool, Meta(description="Allow private, loopback and link-local addresses: local models.")
     ] = False
-    simulator: Annotated[Simulation | None, Meta(description="dialect simulator only")] = None
+    simulator: Simulation | None = None
 
 
 class Target(Section):
-    """A provider and a model id, `provider/model`, with its own share and patience."""
+    """A provider and a model id, with its own share and patience."""
 
-    use: str
-    weight: Annotated[float, Meta(ge=0)] = 1.0
+    use: Annotated[Text, Meta(description="provider/model, such as openai/gpt-4o.")]
+    weight: Annotated[float, Meta(ge=0, description="Share of the calls, with strategy: weighted.")] = 1.0
     timeouts: TimeoutOverrides = TimeoutOverrides()
 
 
-RetryClass = int | Literal["connect", "timeout"]
+RetryClass = Annotated[int, Meta(ge=400, le=599)] | Literal["connect", "timeout"]
 
 
 class Retries(Section):
     """Tries per target and what is worth another try."""
 
-    attempts: Annotated[int, Meta(ge=1, le=10)] = 2
-    retry_on: tuple[RetryClass, ...] = (408, 429, 500, 502, 503, 504, 529, "connect", "timeout")
+    attempts: Annotated[int, Meta(ge=1, le=10, description="Tries per target, the first included.")] = 2
+    retry_on: Annotated[
+        tuple[RetryClass, ...],
+        Meta(description="HTTP statuses, connect (no connection) and timeout that are worth another try."),
+    ] = (408, 429, 500, 502, 503, 504, 529, "connect", "timeout")
 
 
 class Model(Section):
-    """A name that clients ask for, and the targets behind it (a bare `provider/model` is short for `use`)."""
+    """A name that clients ask for, and the targets behind it."""
 
-    targets: Annotated[tuple[str | Target, ...], Meta(min_length=1)]
-    strategy: Strategy = "fallback"
+    targets: Annotated[
+        tuple[Text | Target, ...],
+        Meta(min_length=1, description="What serves it, in order; provider/model is short for {use: ...}."),
+    ]
+    strategy: Annotated[Strategy, Meta(description="How a target is chosen.")] = "fallback"
     retries: Retries = Retries()
 
 
@@ -144,102 +207,135 @@ class Telemetry(Section):
     """What is told to the outside, and how much of it is kept waiting."""
 
     queue: Annotated[
-        int, Meta(ge=1, description="records waiting to be written; more are dropped and counted")
+        Count, Meta(description="Records waiting to be written; more are dropped and counted.")
     ] = 10_000
-    otlp_endpoint: str = ""
-    sample: Fraction = 0.01
-    content: Literal["none", "metadata", "full"] = "none"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otlp_endpoint: Annotated[
+        str, Meta(description="Base URL for traces, OTLP over HTTP; empty exports none.")
+    ] = ""
+    sample: Annotated[Fraction, Meta(description="Share of calls that are traced.")] = 0.01
+    content: Annotated[
+        Literal["none", "metadata", "full"], Meta(description="What is kept of prompts and answers.")
+    ] = "none"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least severe line that is logged.")
+    ] = "info"
 
 
 class Admin(Section):
     """The control plane's listener."""
 
-    enabled: bool = True
-    host: str = "127.0.0.1"
-    port: Annotated[Port | Literal["same"], Meta(description="same: beside the data plane")] = 8081
+    enabled: Annotated[bool, Meta(description="Whether there is one.")] = True
+    host: Annotated[Text, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[
+        Port | Literal["same"], Meta(description="Port to listen on; same is beside the data plane.")
+    ] = 8081
 
 
 class KeyLimits(Section):
     """Limits of one virtual key; null is no limit."""
 
-    rpm: Annotated[int, Meta(ge=1)] | None = None
-    tpm: Annotated[int, Meta(ge=1)] | None = None
-    max_parallel: Annotated[int, Meta(ge=1)] | None = None
+    rpm: Annotated[Count | None, Meta(description="Requests a minute.")] = None
+    tpm: Annotated[Count | None, Meta(description="Tokens a minute.")] = None
+    max_parallel: Annotated[Count | None, Meta(description="Calls at the same time.")] = None
 
 
 class Limits(Section):
     """What keys may use unless they say otherwise."""
 
     default_key: KeyLimits = KeyLimits()
-    on_shared_loss: Literal["local", "open", "closed"] = "local"
+    on_shared_loss: Annotated[
+        Literal["local", "open", "closed"],
+        Meta(description="While Redis is away: each node its share, everything, or nothing."),
+    ] = "local"
 
 
 class Governance(Section):
-    """Whether violations of policies are refused (strict) or recorded (audit)."""
+    """What becomes of a call that violates a policy."""
 
-    mode: Literal["strict", "audit"] = "strict"
+    mode: Annotated[
+        Literal["strict", "audit"], Meta(description="strict refuses it; audit allows and records it.")
+    ] = "strict"
 
 
 class Breakers(Section):
     """When a failing target is left alone, and for how long."""
 
-    failures: Annotated[int, Meta(ge=1)] = 5
-    window_s: Seconds = field(default=30.0, name="window")
-    cooldown_s: Seconds = field(default=15.0, name="cooldown")
-    half_open: Annotated[int, Meta(ge=1)] = 1
+    failures: Annotated[Count, Meta(description="Failures within the window that open the breaker.")] = 5
+    window_s: Annotated[Patience, Meta(description="The time in which failures are counted.")] = field(
+        default=30.0, name="window"
+    )
+    cooldown_s: Annotated[Patience, Meta(description="How long an open breaker keeps calls away.")] = field(
+        default=15.0, name="cooldown"
+    )
+    half_open: Annotated[Count, Meta(description="Calls let through to try it after that.")] = 1
 
 
 class RouteCondition(Section):
     """What a call must be for a route or a policy to apply; what is absent matches everything."""
 
-    model: str | None = None
-    org: tuple[str, ...] = ()
-    key: tuple[str, ...] = ()
-    tags: dict[str, str] = field(default_factory=dict)
-    max_input_tokens: Annotated[int, Meta(ge=0)] | None = None
-    min_input_tokens: Annotated[int, Meta(ge=0)] | None = None
+    model: Annotated[Text | None, Meta(description="The model asked for; * stands for any text.")] = None
+    org: Annotated[tuple[Text, ...], Meta(description="Any of these organisations.")] = ()
+    key: Annotated[tuple[Text, ...], Meta(description="Any of these virtual keys.")] = ()
+    tags: Annotated[dict[str, str], Meta(description="All of these tags, each with this value.")] = field(
+        default_factory=dict
+    )
+    max_input_tokens: Annotated[
+        Annotated[int, Meta(ge=0)] | None, Meta(description="At most this long an input.")
+    ] = None
+    min_input_tokens: Annotated[
+        Annotated[int, Meta(ge=0)] | None, Meta(description="At least this long an input.")
+    ] = None
 
 
 class Route(Section):
     """Sends matching calls to another model; the first match wins."""
 
-    name: str
-    to: str
+    name: Annotated[Text, Meta(description="What decisions and metrics call it.")]
+    to: Annotated[Text, Meta(description="A model of this file, or provider/model.")]
     when: RouteCondition = RouteCondition()
-    mode: Literal["enforce", "shadow"] = "enforce"
-    flag: str | None = None
+    mode: Annotated[
+        Literal["enforce", "shadow"], Meta(description="shadow decides and records, and sends as asked.")
+    ] = "enforce"
+    flag: Annotated[Text | None, Meta(description="Only while this flag is on.")] = None
 
 
 class Policy(Section):
     """Refuses matching calls, with the reason that the client is told."""
 
-    name: str
-    deny: str
+    name: Annotated[Text, Meta(description="What the audit calls it.")]
+    deny: Annotated[Text, Meta(description="The reason, as the client is told it.")]
     when: RouteCondition = RouteCondition()
 
 
 class Flag(Section):
     """A switch that routes can hang on."""
 
-    default: bool = False
+    default: Annotated[bool, Meta(description="Its state until somebody sets it.")] = False
 
 
 class Config(Section):
     """The whole file."""
 
-    version: Literal[1]
+    version: Annotated[Literal[1], Meta(description="Version of this format.")]
     server: Server = Server()
     store: Store = Store()
     kms: Kms = Kms()
-    providers: dict[str, Provider] = field(default_factory=dict)
-    models: dict[str, Model] = field(default_factory=dict)
-    models_only: Annotated[bool, Meta(description="refuse provider/model ids that no model names")] = False
-    routes: tuple[Route, ...] = ()
+    providers: Annotated[
+        dict[str, Provider], Meta(description="Upstream accounts, by the name that stands in provider/model.")
+    ] = field(default_factory=dict)
+    models: Annotated[dict[str, Model], Meta(description="The names that clients ask for.")] = field(
+        default_factory=dict
+    )
+    models_only: Annotated[
+        bool, Meta(description="Refuse a provider/model id in a request: only the names above are served.")
+    ] = False
+    routes: Annotated[
+        tuple[Route, ...], Meta(description="The first that matches wins; none: the model as asked.")
+    ] = ()
     breakers: Breakers = Breakers()
     limits: Limits = Limits()
     governance: Governance = Governance()
-    policies: tuple[Policy, ...] = ()
-    flags: dict[str, Flag] = field(default_factory=dict)
+    policies: Annotated[tuple[Policy, ...], Meta(description="Every one that matches refuses the call.")] = ()
+    flags: Annotated[dict[str, Flag], Meta(description="Switches, by name.")] = field(default_factory=dict)
     telemetry: Telemetry = Telemetry()
     admin: Admin = Admin()

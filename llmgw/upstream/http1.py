@@ -6,7 +6,8 @@ HTTP/2; `httpx_transport.py` serves the same port for those.
 
 The rules that protect a connection:
 - it belongs to at most one transfer; a transfer that has ended cannot touch it any more;
-- it goes back to the pool only after an answer that its framing ended, with the request fully written;
+- it goes back to the pool only after an answer that its framing ended, with the request fully written and not
+  a byte too many: whatever a provider sends beyond its answer must not answer the next request;
 - a request is repeated once, and only when a *kept-alive* connection broke before any byte of an answer:
   the server closed an idle connection while the request was on its way (RFC 9112 section 9.3.1).
 """
@@ -30,7 +31,7 @@ from llmgw.upstream.tls import SessionContext
 _T = TypeVar("_T")
 
 HEAD_LIMIT: Final = 64 * 1024
-"""Bytes of an answer's head; the largest real ones (rate limits, CSP, cookies) stay below 16 KiB."""
+"""Bytes in a row that bring no body: a head, trailers, chunk extensions. Real heads stay below 16 KiB."""
 IDLE_LIMIT: Final = 256
 """Idle connections kept; what a burst opened beyond this is closed when it falls idle."""
 IDLE_S: Final = 30.0
@@ -69,8 +70,6 @@ class Http1Client:
         self._closed = True
         if self._reaper is not None:
             self._reaper.cancel()
-        for task in self._tasks:
-            task.cancel()
         while self._idle:
             self._idle.pop().close()
 
@@ -229,13 +228,16 @@ class _Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self.served = 0
         self._reading_paused = False
-        self._surplus = False
         self._reset()
 
     def _reset(self) -> None:
         self._headers: list[Header] = []
-        self._head_bytes = 0
+        self._barren_bytes = 0
+        self._fruitful = False
         self._head_done = False
+        self._complete = False
+        self._reusable = False
+        self._surplus = False
         self._received = False
 
     @property
@@ -277,6 +279,7 @@ class _Connection(asyncio.Protocol):
             self.transport.abort()
             return
         self._received = True
+        self._fruitful = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -285,14 +288,19 @@ class _Connection(asyncio.Protocol):
             self._fail("an error inside the gateway")
             raise error.__context__ or error from None
         except httptools.HttpParserError as error:
-            self._fail(f"not HTTP/1.1: {error}")
+            if self._complete:
+                self._surplus = True
+            else:
+                self._fail(f"not HTTP/1.1: {error}")
+        # Only now, with the parser done: `end()` may send the next request on this very connection.
+        if self._complete:
+            self._conclude()
+        elif self._fruitful:
+            self._barren_bytes = 0
         else:
-            if not self._head_done and self.transfer is not None:
-                self._head_bytes += len(data)
-                if self._head_bytes > HEAD_LIMIT:
-                    self._fail(f"a head of more than {HEAD_LIMIT} bytes")
-            if self._surplus:
-                self.transport.abort()
+            self._barren_bytes += len(data)
+            if self._barren_bytes > HEAD_LIMIT:
+                self._fail(f"{self._barren_bytes} bytes of head, trailers or chunk sizes without any body")
 
     def connection_lost(self, exc: Exception | None) -> None:
         transfer = self.transfer
@@ -327,14 +335,16 @@ class _Connection(asyncio.Protocol):
     # httptools callbacks
 
     def on_message_begin(self) -> None:
-        self._surplus = self.transfer is None
+        if self._complete:
+            self._surplus = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        if not self._head_done:  # later ones are trailers, which nobody asked for
+            self._headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         transfer = self.transfer
-        if transfer is None:
+        if transfer is None or self._complete:
             return
         status = self.parser.get_status_code()
         if status < 200:  # interim: 100 Continue, 103 Early Hints (RFC 9110 section 15.2)
@@ -344,25 +354,29 @@ class _Connection(asyncio.Protocol):
         transfer.receiver.head(status, self._headers)
 
     def on_body(self, body: bytes) -> None:
-        if self.transfer is not None:
+        self._fruitful = True
+        if self.transfer is not None and not self._complete:
             self.transfer.receiver.data(body)
 
     def on_message_complete(self) -> None:
-        transfer = self.transfer
-        if transfer is None or not self._head_done:
-            return
+        if self._head_done and not self._complete:
+            self._complete = True
+            self._reusable = self.parser.should_keep_alive()  # the parser forgets once it returns
+
+    def _conclude(self) -> None:
+        """The answer is whole: give the connection back, or close it, and say so."""
+        transfer, self.transfer = self.transfer, None
         self.served += 1
-        if self._reading_paused:
-            self.resume()
-        if self.parser.should_keep_alive() and self.transport.get_write_buffer_size() == 0:
-            # Before `end()`, which may send the next request and should find this connection.
-            self.transfer = transfer.connection = None
-            self.pool.release(self)
+        self.resume()
+        whole = self.transport.get_write_buffer_size() == 0
+        if whole and self.usable and self._reusable and not self._surplus:
+            self.pool.release(self)  # before `end()`, which may send the next request and should find it
         else:
-            self.transfer = transfer.connection = None
             self.transport.close()
-        transfer.ended = True
-        transfer.receiver.end()
+        if transfer is not None:
+            transfer.connection = None
+            transfer.ended = True
+            transfer.receiver.end()
 
 
 def _ends_with_connection(headers: list[Header]) -> bool:

@@ -178,11 +178,12 @@ class _Transfer:
             if response.extensions["http_version"] == b"HTTP/2" and not self._ended:
                 await response.aclose()
                 reusable = self._owner.release(connection)
-            self._finish(None)
         # The libraries below raise more than they declare (h2, hpack, socksio, ssl). Whatever it is, the
         # receiver must hear of it, and this task has nobody else to tell.
         except Exception as error:  # noqa: BLE001
             self._finish(_call_error(error))
+        else:
+            self._finish(None)
         finally:
             if not reusable:
                 await connection.aclose()
@@ -208,6 +209,8 @@ class _Transfer:
                 self._under_way.set_result(None)
 
     def _too_slow(self, connect_timeout_s: float) -> None:
+        if self._under_way.done():
+            return
         self._finish(
             UpstreamTimeout(
                 "No connection to the provider could be made in time.",

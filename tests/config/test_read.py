@@ -118,7 +118,9 @@ def test_all_faults_come_at_once_in_the_order_of_the_file() -> None:
 
 def test_on_and_off_are_names_like_any_other() -> None:
     """YAML 1.1 reads `on` as true; here a model may be called so."""
-    text = HEAD + "providers: {p: {dialect: simulator}}\nmodels: {on: {targets: [p/no]}, 1: {targets: [p/2]}}\n"
+    text = (
+        HEAD + "providers: {p: {dialect: simulator}}\nmodels: {on: {targets: [p/no]}, 1: {targets: [p/2]}}\n"
+    )
     assert set(config_of(read(text, {})).models) == {"on", "1"}
 
 
@@ -133,7 +135,10 @@ def test_environment_variables_fill_values_and_never_make_structure() -> None:
 
 def test_a_literal_secret_is_a_warning_and_never_shown() -> None:
     """Nothing that is printed of a configuration holds a secret."""
-    text = HEAD + "providers: {p: {dialect: openai, api_key: sk-c4nary-1234}, q: {dialect: openai, api_key: 'sk c4nary'}}"
+    text = (
+        HEAD
+        + "providers: {p: {dialect: openai, api_key: sk-c4nary-1234}, q: {dialect: openai, api_key: 'sk c4nary'}}"
+    )
     reading = read(text, {})
     assert any("stands in the file" in fault.message for fault in reading.faults)
     good = read(text.split(", q:")[0] + "}", {})
@@ -194,7 +199,7 @@ def test_a_file_that_is_none_is_one_sentence(content: bytes | None, tmp_path: Pa
     path = tmp_path / "llmgw.yaml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigInvalid, match="llmgw.yaml"):
+    with pytest.raises(ConfigInvalid, match=r"llmgw\.yaml"):
         load(path, {})
     with pytest.raises(ConfigInvalid, match="directory"):
         load(tmp_path, {})

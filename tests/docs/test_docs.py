@@ -30,7 +30,10 @@ def commands() -> list[str]:
     found = set()
     for page in PAGES:
         for block in re.findall(r"```[a-z]*\n(.*?)```", page.read_text(), re.DOTALL):
-            found |= {match.strip() for match in re.findall(r"(?:^|\| )llmgw ((?:[a-z]+ ?){1,2})", block, re.MULTILINE)}
+            found |= {
+                match.strip()
+                for match in re.findall(r"(?:^|\| )llmgw ((?:[a-z]+ ?){1,2})", block, re.MULTILINE)
+            }
     return sorted(found)
 
 
@@ -38,10 +41,14 @@ def commands() -> list[str]:
 def test_commands_in_the_docs_exist(command: str) -> None:
     """What a reader copies is known to the command line."""
     words = command.split()
-    done = subprocess.run([*COMMAND, words[0], "--help"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [*COMMAND, words[0], "--help"], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, command
     if len(words) > 1 and "COMMAND" in done.stdout:
-        done = subprocess.run([*COMMAND, *words, "--help"], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [*COMMAND, *words, "--help"], capture_output=True, text=True, timeout=60, check=False
+        )
         assert done.returncode == 0, command
 
 

@@ -245,7 +245,7 @@ def test_readiness_decrypts_a_secret_of_each_term(own_house: House) -> None:
 
 def test_a_keyring_that_others_can_read_is_refused(own_house: House) -> None:
     """The server does not start, and says what to run."""
-    os.chmod(own_house.folder / "llmgw.keyring", 0o644)
+    (own_house.folder / "llmgw.keyring").chmod(0o644)
     refused = own_house.run("serve", "--port", "0", expect=1)
     assert "chmod 600" in refused.stderr
 

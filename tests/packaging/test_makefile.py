@@ -42,14 +42,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def interpreter(folder: Path, version: str, *, has_venv: bool = True) -> Path:
+def interpreter(folder: Path, version: str, *, new_enough: bool = True, has_venv: bool = True) -> Path:
     """A stand-in that claims to be a certain Python."""
     path = folder / "some-python"
     path.write_text(
         "#!/bin/sh\n"
         'case "$*" in\n'
         f'  --version) echo "Python {version}" ;;\n'
-        f"  *version_info*) exit {0 if version >= '3.11' else 1} ;;\n"
+        f"  *version_info*) exit {0 if new_enough else 1} ;;\n"
         f"  *ensurepip*) exit {0 if has_venv else 1} ;;\n"
         "  *) exit 7 ;;\n"
         "esac\n"
@@ -72,22 +72,22 @@ def test_no_python_is_told_in_a_sentence(folder: Path) -> None:
     """It says what to install and how to name another."""
     done = make(folder, "setup", "PYTHON=no-such-python")
     assert done.returncode == 2
-    assert "There is no no-such-python on PATH. Install Python 3.11 or newer" in done.stdout
+    assert "There is no no-such-python on PATH. Install Python 3.11 or newer" in done.stderr
 
 
 def test_an_old_python_is_told_in_a_sentence(folder: Path) -> None:
     """It says which one was found and how to name another."""
-    done = make(folder, "setup", f"PYTHON={interpreter(folder, '3.9.2')}")
+    done = make(folder, "setup", f"PYTHON={interpreter(folder, '3.9.2', new_enough=False)}")
     assert done.returncode == 2
-    assert "llmgw needs Python 3.11 or newer" in done.stdout
-    assert "is Python 3.9.2" in done.stdout
+    assert "llmgw needs Python 3.11 or newer" in done.stderr
+    assert "is Python 3.9.2" in done.stderr
 
 
 def test_a_python_without_venv_is_told_in_a_sentence(folder: Path) -> None:
     """Debian keeps the module in a package of its own; nothing half-made is left."""
     done = make(folder, "setup", f"PYTHON={interpreter(folder, '3.11.2', has_venv=False)}")
     assert done.returncode == 2
-    assert "apt install python3-venv" in done.stdout
+    assert "apt install python3-venv" in done.stderr
     assert not (folder / ".venv").exists()
 
 
