@@ -66,7 +66,8 @@ class Store(Section):
     """Standalone: a SQLite file. Cluster: Postgres and Redis together."""
 
     url: Annotated[
-        Text, Meta(description="sqlite:///PATH, a relative path being relative to this file; or postgresql://.")
+        Text,
+        Meta(description="sqlite:///PATH, a relative path being relative to this file; or postgresql://."),
     ] = "sqlite:///llmgw.db"
     redis_url: Annotated[Text | None, Meta(description="redis:// URL; goes with a Postgres store.")] = None
 
@@ -217,7 +218,8 @@ class Telemetry(Section):
         Literal["none", "metadata", "full"], Meta(description="What is kept of prompts and answers.")
     ] = "none"
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="The least severe line that is logged.")
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="The least severe line that is logged."),
     ] = "info"
 
 

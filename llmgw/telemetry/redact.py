@@ -46,7 +46,7 @@ _FORMS: Final = (
     (re.compile(r"(AKIA|ASIA)[A-Z0-9]{12,}"), rf"\1{REDACTED}"),
     # A JSON Web Token, RFC 7519 section 3: three parts, the first of which begins with `{"`.
     (re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), REDACTED),
-    (re.compile(rf"(?i)\b(bearer)\s+{_NOT_A_SAMPLE}[A-Za-z0-9._~+/=-]{{8,}}"), rf"\1 {REDACTED}"),
+    (re.compile(rf"(?i)(?<![a-z])(bearer)\s+{_NOT_A_SAMPLE}[A-Za-z0-9._~+/=-]{{8,}}"), rf"\1 {REDACTED}"),
     (re.compile(rf"(?i)({_NAMES})({_BETWEEN}){_NOT_A_SAMPLE}{_VALUE}"), rf"\1\2{REDACTED}"),
     # RFC 3986 section 3.2.1: user and password before the host.
     (re.compile(r"(?<=://)[^\s/?#'\"\\]+@"), f"{REDACTED}@"),
