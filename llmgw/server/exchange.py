@@ -177,7 +177,8 @@ class Exchange:
     def refuse(self, error: CallError) -> None:
         status, headers, body = reply(self.dialect, error, self.request_id)
         self.start(status, headers, len(body))
-        self.write(body)
+        if self.method != "HEAD":  # RFC 9110 section 9.3.2
+            self.write(body)
         self.end()
 
     def start(self, status: int, headers: Sequence[Header], length: int | None) -> None:

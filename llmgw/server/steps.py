@@ -17,7 +17,7 @@ from typing import Any
 
 
 class Steps:
-    """Owns a coroutine that handles its own errors; call the instance to start it."""
+    """Owns a coroutine that handles its own errors but cancellation; call the instance to start it."""
 
     __slots__ = ("_awaited", "_coroutine")
 
@@ -29,7 +29,7 @@ class Steps:
         """Run to the next wait, or to the end."""
         try:
             awaited = self._coroutine.send(None)
-        except StopIteration:
+        except (StopIteration, asyncio.CancelledError):
             self._awaited = None
         else:
             awaited._asyncio_future_blocking = False

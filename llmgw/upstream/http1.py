@@ -62,7 +62,12 @@ class Http1Client:
         if connection is None:
             # In a task of the pool's own: the caller may have none (see ports.Upstream), and a connection
             # made for a caller who left meanwhile serves the next one.
-            connection = await asyncio.shield(self._own(self._connect(connect_timeout_s)))
+            connecting = self._own(self._connect(connect_timeout_s))
+            try:
+                connection = await asyncio.shield(connecting)
+            except asyncio.CancelledError:
+                connecting.add_done_callback(self._adopt)
+                raise
         connection.start(transfer)
         return transfer
 
@@ -147,6 +152,10 @@ class Http1Client:
             "No connection to the provider could be made.",
             detail=f"connect to {self._host}:{self._port}: {last_error}",
         ) from last_error
+
+    def _adopt(self, connecting: asyncio.Task[_Connection]) -> None:
+        if not connecting.cancelled() and connecting.exception() is None:
+            self.release(connecting.result())
 
     def repeat(self, transfer: Transfer) -> None:
         """Send `transfer` once more on a fresh connection; its failure goes to its receiver."""

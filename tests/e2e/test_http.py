@@ -127,6 +127,17 @@ def test_a_wrong_method_is_405(method: str, gateway: Gateway, house: House) -> N
         assert response.json()["error"]["code"] == "method_not_allowed"
 
 
+def test_head_has_no_body(gateway: Gateway, house: House) -> None:
+    """The refusal of HEAD is a head alone, so that the next answer is where the client expects it."""
+    with Wire(gateway) as wire:
+        wire.send(head(house, method="HEAD") + request(house))
+        top = b""
+        while b"\r\n\r\n" not in top:
+            top += wire.socket.recv(1)
+        assert top.startswith(b"HTTP/1.1 405")
+        assert wire.response()[0] == 200
+
+
 def test_an_unknown_path_is_404_in_the_dialect(gateway: Gateway, house: House) -> None:
     """A mistyped base URL is told apart from a wrong model."""
     response = httpx.post(gateway.url + "/v1/chat/completion", headers=house.auth, json={}, trust_env=False)
