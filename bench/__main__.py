@@ -96,7 +96,7 @@ def _plain(folder: Path, rounds: int, seconds: float) -> dict[str, Any]:
                 before = process.cpu_s()
                 requests, rate = _wrk(folder, process, seconds)
                 note(process.name, "rps", rate)
-                if process.name != "direct":
+                if process.name != "direct" and requests:
                     note(process.name, "cpu_ms_per_1000", (process.cpu_s() - before) / requests * 1e6)
                 note(process.name, "rss_loaded_mib", process.rss_mib())
         for rate_wanted in RATES:
