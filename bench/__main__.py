@@ -9,13 +9,13 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
 import tempfile
-import threading
 import time
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,8 +33,8 @@ def main() -> None:
     """Run everything and print it."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds; medians are printed")
-    parser.add_argument("--seconds", type=float, default=4, help="of each measurement in a round")
-    parser.add_argument("--soak", type=float, default=0, help="seconds of constant load for the memory line")
+    parser.add_argument("--seconds", type=int, default=4, help="of each measurement in a round")
+    parser.add_argument("--soak", type=int, default=0, help="seconds of constant load for the memory line")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args()
     missing = [package for package in ("nginx", "wrk", "taskset") if shutil.which(package) is None]
@@ -42,6 +42,8 @@ def main() -> None:
         sys.exit(
             f"The benchmark needs {', '.join(missing)}; on Debian: apt install nginx-light wrk util-linux"
         )
+    # `timeout` and a pipeline's cancel send SIGTERM: leave by the context managers, which end every process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.sched_setaffinity(0, {LOAD_CORE})
     with tempfile.TemporaryDirectory(prefix="llmgw-bench-") as folder:
         results = {
@@ -57,9 +59,8 @@ def main() -> None:
 def machine() -> dict[str, str]:
     """What was measured on."""
     cpu = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
-    optimised = "-O2" in str(sysconfig.get_config_var("PY_CFLAGS")) or "-O3" in str(
-        sysconfig.get_config_var("OPT")
-    )
+    # Profile-guided builds need not show in these flags (Debian's does not), so only the level is told.
+    level = re.findall(r"-O\S+", str(sysconfig.get_config_var("PY_CFLAGS")))
     nginx_version = subprocess.run(
         ["nginx", "-v"], capture_output=True, text=True, check=False
     ).stderr.strip()
@@ -67,17 +68,18 @@ def machine() -> dict[str, str]:
         "cpu": cpu[1] if cpu else "unknown",
         "cores": str(os.cpu_count()),
         "kernel": platform.release(),
-        "python": f"{platform.python_version()} ({'' if optimised else 'not '}optimised)",
+        "python": f"{platform.python_version()} (compiled with {level[-1] if level else 'no -O'})",
         "nginx": nginx_version.rpartition("/")[2],
     }
 
 
-def _plain(folder: Path, rounds: int, seconds: float) -> dict[str, Any]:
+def _plain(folder: Path, rounds: int, seconds: int) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         provider = stack.enter_context(servers.plain_provider(folder))
         tested: list[Process] = [
             provider,
             stack.enter_context(servers.nginx_proxy(folder, "nginx", provider.port)),
+            stack.enter_context(servers.nginx_proxy(folder, "nginx+log", provider.port, access_log=True)),
             stack.enter_context(servers.llmgw(folder, "llmgw", provider.port)),
         ]
         tested[0].name = "direct"
@@ -96,24 +98,29 @@ def _plain(folder: Path, rounds: int, seconds: float) -> dict[str, Any]:
                 before = process.cpu_s()
                 requests, rate = _wrk(folder, process, seconds)
                 note(process.name, "rps", rate)
-                if process.name != "direct" and requests:
+                if process.name != "direct":
                     note(process.name, "cpu_ms_per_1000", (process.cpu_s() - before) / requests * 1e6)
                 note(process.name, "rss_loaded_mib", process.rss_mib())
         for rate_wanted in RATES:
-            for _ in range(max(1, rounds // 2)):
+            for _ in range(rounds):
                 for process in tested:
-                    if process.name == "litellm":
-                        continue  # it serves less than the lowest rate: its queue is all that would be measured
+                    if process.name in ("litellm", "nginx+log"):
+                        continue  # LiteLLM serves less than the lowest rate: only its queue would be measured
                     waits = clients.latencies(Address(process.port, process.request()), rate_wanted, seconds)
                     note(process.name, f"p50_ms_at_{rate_wanted}", waits[len(waits) // 2] * 1000)
                     note(process.name, f"p99_ms_at_{rate_wanted}", waits[int(len(waits) * 0.99)] * 1000)
-    return {
+    medians = {
         name: {what: round(median(values), 3) for what, values in lines.items()}
         for name, lines in found.items()
     }
+    # Where neighbours share the machine, requests/s of one program move more than programs differ: show it.
+    for name, lines in found.items():
+        medians[name]["rps_least"] = round(min(lines["rps"]), 3)
+        medians[name]["rps_most"] = round(max(lines["rps"]), 3)
+    return medians
 
 
-def _wrk(folder: Path, process: Process, seconds: float) -> tuple[int, float]:
+def _wrk(folder: Path, process: Process, seconds: int) -> tuple[int, float]:
     """Requests and requests/s at 64 connections; any other answer than 2xx ends the run."""
     script = folder / f"{process.name}.lua"
     body = servers.BODY.replace("'", "\\'")
@@ -123,7 +130,7 @@ def _wrk(folder: Path, process: Process, seconds: float) -> tuple[int, float]:
         f"wrk.headers['authorization'] = 'Bearer {process.key}'\n"
     )
     done = subprocess.run(
-        ["wrk", "-t1", "--timeout", "20s", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "-s", str(script),
+        ["wrk", "-t1", "--timeout", "20s", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script),
          f"http://127.0.0.1:{process.port}/v1/chat/completions"],
         capture_output=True, text=True, timeout=seconds + 30, check=True,
     )  # fmt: skip
@@ -132,6 +139,8 @@ def _wrk(folder: Path, process: Process, seconds: float) -> tuple[int, float]:
     requests = re.search(r"(\d+) requests in", done.stdout)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
     assert requests is not None and rate is not None
+    if int(requests[1]) == 0:
+        sys.exit(f"{process.name} answered nothing in {seconds} s; give it more --seconds")
     return int(requests[1]), float(rate[1])
 
 
@@ -151,34 +160,33 @@ def _streams(folder: Path, rounds: int) -> dict[str, float]:
     return {name.removesuffix("-streams"): round(median(values), 1) for name, values in found.items()}
 
 
-def _soak(folder: Path, seconds: float) -> dict[str, float]:
+def _soak(folder: Path, seconds: int) -> dict[str, float]:
     """Memory under constant load: least, most, and the slope after the first minute."""
     folder = folder / "soak"
     folder.mkdir()
-    with servers.plain_provider(folder) as provider, servers.llmgw(folder, "llmgw", provider.port) as process:
+    with (
+        servers.plain_provider(folder) as provider,
+        servers.llmgw(folder, "llmgw", provider.port) as process,
+        ThreadPoolExecutor(1) as pool,
+    ):
         samples: list[tuple[float, float]] = []
-        load = _in_background(lambda: _wrk(folder, process, seconds))
+        load = pool.submit(_wrk, folder, process, seconds)
         began = time.monotonic()
-        while load.is_alive():
+        while not load.done():
             samples.append((time.monotonic() - began, process.rss_mib()))
             time.sleep(1)
+        load.result()  # a load that failed proves nothing about memory: its error ends the run
         warm = [sample for sample in samples if sample[0] > min(60.0, seconds / 4)]
         sizes = [size for _, size in warm]
         middle = sum(at for at, _ in warm) / len(warm)
         spread = sum((at - middle) ** 2 for at, _ in warm)
         slope = sum((at - middle) * size for at, size in warm) / spread if spread else 0.0
         return {
-            "seconds": round(seconds),
+            "seconds": seconds,
             "min_mib": round(min(sizes), 1),
             "max_mib": round(max(sizes), 1),
             "slope_mib_per_minute": round(slope * 60, 3),
         }
-
-
-def _in_background(work: Callable[[], object]) -> threading.Thread:
-    thread = threading.Thread(target=work)
-    thread.start()
-    return thread
 
 
 def _table(results: dict[str, Any]) -> str:

@@ -92,18 +92,27 @@ async def _at_rate(target: Address, rate: int, seconds: float) -> list[float]:
     return waits[count // 10 :]
 
 
+# What a complete stream ends with, whoever framed the chunk that holds it.
+_END = b"data: [DONE]\n\n\r\n0\r\n\r\n"
+
+
 class _Stream(asyncio.Protocol):
     def __init__(self, ended: asyncio.Future[int]) -> None:
         self._ended = ended
         self._events = 0
+        self._tail = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]  # uvloop's own class
 
     def data_received(self, data: bytes) -> None:
         self._events += data.count(b"data: {")
-        if data.endswith(b"0\r\n\r\n") and not self._ended.done():
-            self._ended.set_result(self._events)
+        self._tail = (self._tail + data)[-len(_END) :]
+        if self._tail.endswith(b"\r\n0\r\n\r\n") and not self._ended.done():
+            if self._tail == _END:
+                self._ended.set_result(self._events)
+            else:
+                self._ended.set_exception(RuntimeError("a stream ended without [DONE]"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._ended.done():

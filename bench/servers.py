@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 LOAD_CORE: Final = 1
 GATEWAY_CORE: Final = 0
@@ -81,9 +81,16 @@ def _rss_kib(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], core: int, **kwargs: object) -> Iterator[subprocess.Popen[str]]:
+def _running(
+    command: Sequence[str], core: int, *, cwd: Path | None = None, output: int | IO[bytes]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A pinned process; `output` takes what it prints, and is a pipe only where somebody reads it.
+
+    A program that logs each request to a pipe nobody reads stands still once 64 KiB are in it.
+    """
     pinned = ["taskset", "-c", str(core), *command]
-    process = subprocess.Popen(pinned, text=True, stdout=subprocess.PIPE, **kwargs)  # type: ignore[call-overload]
+    errors = None if output == subprocess.PIPE else subprocess.STDOUT
+    process = subprocess.Popen(pinned, stdout=output, stderr=errors, cwd=cwd)
     try:
         yield process
     finally:
@@ -134,7 +141,12 @@ def nginx(
         f" {pool if upstream else ''}\n"
         f" server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ {location} }} }} }}\n"
     )
-    with _running([shutil.which("nginx") or "nginx", "-c", str(folder / "nginx.conf")], core) as process:
+    with (
+        (folder / "output").open("wb") as output,
+        _running(
+            [shutil.which("nginx") or "nginx", "-c", str(folder / "nginx.conf")], core, output=output
+        ) as process,
+    ):
         _wait(port)
         yield Process(name, process.pid, port)
 
@@ -150,15 +162,18 @@ def plain_provider(folder: Path) -> Iterator[Process]:
 @contextlib.contextmanager
 def stream_provider() -> Iterator[Process]:
     """The paced mock of `bench/provider.py`."""
-    with _running([sys.executable, "-m", "bench.provider"], LOAD_CORE) as process:
+    command = [sys.executable, "-m", "bench.provider"]
+    with _running(command, LOAD_CORE, output=subprocess.PIPE) as process:
         assert process.stdout is not None
         yield Process("provider", process.pid, int(process.stdout.readline()))
 
 
 @contextlib.contextmanager
-def nginx_proxy(folder: Path, name: str, upstream: int) -> Iterator[Process]:
+def nginx_proxy(folder: Path, name: str, upstream: int, *, access_log: bool = False) -> Iterator[Process]:
     """nginx as a reverse proxy with kept-alive connections, unbuffered."""
     location = 'proxy_pass http://provider; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;'
+    if access_log:
+        location += f" access_log {folder}/{name}.log;"
     with nginx(folder, name, location, GATEWAY_CORE, upstream) as process:
         yield process
 
@@ -187,7 +202,7 @@ def llmgw(folder: Path, name: str, upstream: int) -> Iterator[Process]:
     port = free_port()
     with (
         (folder / "log").open("wb") as log,
-        _running([command, "serve", "--port", str(port)], GATEWAY_CORE, cwd=folder, stderr=log) as process,
+        _running([command, "serve", "--port", str(port)], GATEWAY_CORE, cwd=folder, output=log) as process,
     ):
         _wait(port)
         yield Process(name, process.pid, port, key)
@@ -219,6 +234,6 @@ def litellm(folder: Path, name: str, upstream: int) -> Iterator[Process | None]:
             "--num_workers",
             "1",
         ]
-        with _running([str(command), *arguments], GATEWAY_CORE, cwd=folder, stderr=log) as process:
+        with _running([str(command), *arguments], GATEWAY_CORE, cwd=folder, output=log) as process:
             _wait(port)
             yield Process(name, process.pid, port, "sk-master")
