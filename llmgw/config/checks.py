@@ -1,191 +1,267 @@
 """What the types cannot say: names that must exist, settings that exclude each other, addresses that are refused.
 
-Every check names the line of the value at fault. `NOT_YET` lists what this version reads and does not act on; a
-later version deletes rows.
+Every check names the line of the value at fault. A check is left out where a setting that it looks at is at fault
+already, so that one slip is one message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 import yaml
 
-from llmgw.config.faults import Faults, nearest
-from llmgw.config.schema import Config, Provider, Target
+from llmgw.config import endpoints, not_yet
+from llmgw.config.faults import Faults, Place, nearest
+from llmgw.config.nodes import Builder
+from llmgw.config.schema import Admin, Config, Model, Provider, Target
 
-Nodes = Mapping[str, yaml.Node]
-
-NOT_YET: Final[Mapping[str, str]] = {
-    "routes": "routes are checked but not followed",
-    "breakers": "circuit breakers are not in force",
-    "limits": "limits are checked but not enforced",
-    "governance": "governance is not in force",
-    "policies": "policies are checked but not enforced",
-    "flags": "flags are checked but nothing reads them",
-    "admin": "there is no control-plane listener",
-    "telemetry.otlp_endpoint": "traces are not exported",
-    "telemetry.sample": "traces are not exported",
-    "telemetry.content": "content is never kept",
-}
 _PUBLIC_HOSTS: Final = frozenset({"api.openai.com", "api.anthropic.com", "generativelanguage.googleapis.com"})
+_KMS_FIELDS: Final[Mapping[str, str]] = {
+    "keyring": "local",
+    "key_id": "aws",
+    "region": "aws",
+    "endpoint_url": "aws",
+    "address": "vault",
+    "mount": "vault",
+    "key": "vault",
+}
+_WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+_MODEL_ID_LIMIT: Final = 256
 
 
-def check(config: Config, nodes: Nodes, faults: Faults) -> None:
-    """Note every fault of a well-typed configuration."""
-
-    def error(path: str, message: str) -> None:
-        faults.error(_node(nodes, path), path, message)
-
-    def warning(path: str, message: str) -> None:
-        faults.warning(_node(nodes, path), path, message)
-
-    _check_store(config, error)
-    for name, provider in config.providers.items():
-        _check_provider(name, provider, nodes, error, warning)
-    _check_models(config, nodes, error, warning)
-    _check_routes(config, error)
-    for path, effect in NOT_YET.items():
-        if path in nodes:
-            warning(path, f"{effect} in this version.")
+def check(config: Config, built: Builder, faults: Faults) -> None:
+    """Note every fault of what was built."""
+    _Checks(config, built, faults).run()
 
 
-Note = Callable[[str, str], None]
+class _Checks:
+    def __init__(self, config: Config, built: Builder, faults: Faults) -> None:
+        self._config = config
+        self._built = built
+        self._faults = faults
+        self._providers = self._names("providers")
+        self._models = self._names("models")
 
+    def run(self) -> None:
+        self._store()
+        self._kms()
+        self._listeners()
+        for name, provider in self._config.providers.items():
+            self._provider(("providers", name), name, provider)
+        for name, model in self._config.models.items():
+            self._model(("models", name), name, model)
+        self._routes()
+        for place in self._built.nodes:
+            instead = not_yet.effect(place, self._config)
+            if instead is not None:
+                self._warn(place, f"is checked, but has no effect in this version: {instead}.")
 
-def _node(nodes: Nodes, path: str) -> yaml.Node:
-    """The node at `path`, or the nearest one above it that the file has."""
-    while path not in nodes:
-        path = path.rpartition(".")[0]
-    return nodes[path]
-
-
-def _check_store(config: Config, error: Note) -> None:
-    url, redis_url = config.store.url, config.store.redis_url
-    if url.startswith(("postgresql://", "postgres://")):
-        error("store.url", "Postgres is not available in this version; use sqlite:///llmgw.db.")
-    elif not url.startswith("sqlite:///") or url == "sqlite:///":
-        error("store.url", "must be sqlite:///PATH, such as sqlite:///llmgw.db.")
-    elif redis_url is not None:
-        error("store.redis_url", "goes with Postgres; a SQLite store keeps its counters in the one process.")
-    if config.server.workers > 1 and url.startswith("sqlite:"):
-        error(
-            "server.workers",
-            "must be 1 with a SQLite store: each process would count for itself, and limits would multiply.",
+    def _names(self, section: str) -> frozenset[str] | None:
+        """The names in a section, those of values at fault among them; None where it is no mapping."""
+        node = self._built.nodes.get((section,))
+        if not isinstance(node, yaml.MappingNode) and not self._sound((section,)):
+            return None
+        return frozenset(
+            str(place[1]) for place in self._built.nodes if len(place) == 2 and place[0] == section
         )
-    if config.kms.provider != "local":
-        error("kms.provider", "only local is available in this version.")
-    for field in ("key_id", "region", "endpoint_url", "address", "mount", "key"):
-        if getattr(config.kms, field) is not None and config.kms.provider == "local":
-            error(f"kms.{field}", "belongs to another kms provider than local.")
-    same = config.admin.port in ("same", config.server.port) and config.admin.port != "same"
-    if same and config.admin.enabled and config.admin.host == config.server.host and config.server.port:
-        error("admin.port", "is the data plane's own; choose another, or write: same.")
 
+    def _known(self, place: Place, what: str, name: str, names: frozenset[str] | None) -> None:
+        if names is not None and name not in names:
+            self._fail(place, f"names a {what} that does not exist" + nearest(name, names))
 
-def _check_provider(name: str, provider: Provider, nodes: Nodes, error: Note, warning: Note) -> None:
-    path = f"providers.{name}"
-    if not _is_name(name) or "/" in name:
-        error(
-            path, "a provider's name has letters, digits, '-', '_' and '.', for it stands in provider/model."
+    def _sound(self, *places: Place) -> bool:
+        return all(self._built.sound(place) for place in places)
+
+    def _written(self, place: Place) -> bool:
+        return place in self._built.nodes
+
+    def _mark(self, place: Place) -> yaml.Mark:
+        """Where it stands, or else the nearest place around it that does."""
+        while place not in self._built.marks:
+            place = place[:-1]
+        return self._built.marks[place]
+
+    def _fail(self, place: Place, message: str) -> None:
+        self._faults.error(self._mark(place), place, message)
+
+    def _warn(self, place: Place, message: str) -> None:
+        self._faults.warning(self._mark(place), place, message)
+
+    def _store(self) -> None:
+        url, redis_url = self._config.store.url, self._config.store.redis_url
+        if not self._sound(("store", "url")):
+            return
+        if url.startswith(("postgresql://", "postgres://")):
+            self._fail(
+                ("store", "url"),
+                "the cluster store is not available in this version; use sqlite:///llmgw.db.",
+            )
+            if not self._written(("store", "redis_url")):
+                self._fail(("store", "redis_url"), "is missing; a Postgres store needs a Redis beside it.")
+            return
+        if not url.startswith("sqlite:///") or url == "sqlite:///":
+            self._fail(("store", "url"), "must be sqlite:///PATH, such as sqlite:///llmgw.db.")
+        elif url == "sqlite:///:memory:":
+            self._fail(("store", "url"), "must be a file: server and commands share it.")
+        if redis_url is not None:
+            self._fail(
+                ("store", "redis_url"),
+                "goes with Postgres; a SQLite store keeps its counters in its one process.",
+            )
+        if self._config.server.workers > 1:
+            self._fail(
+                ("server", "workers"),
+                "must be 1 with a SQLite store: each process would count for itself, and limits would multiply "
+                "by workers.",
+            )
+
+    def _kms(self) -> None:
+        if not self._sound(("kms", "provider")):
+            return
+        provider = self._config.kms.provider
+        if provider != "local":
+            self._fail(("kms", "provider"), f"{provider} is not available in this version; use local.")
+        for field, owner in _KMS_FIELDS.items():
+            given = self._written(("kms", field)) and getattr(self._config.kms, field) is not None
+            if given and owner != provider:
+                self._fail(("kms", field), f"belongs to provider: {owner}; leave it out.")
+
+    def _listeners(self) -> None:
+        server, admin = self._config.server, self._config.admin
+        self._host(("server", "host"), server.host)
+        self._host(("admin", "host"), admin.host)
+        places: tuple[Place, ...] = (("server", "host"), ("server", "port"), ("admin",))
+        # The default listener of a later version is no reason to refuse a port today.
+        if self._written(("admin",)) and self._sound(*places) and self._same_listener(admin):
+            self._fail(("admin", "port"), "is the data plane's own; choose another, or write: same.")
+
+    def _same_listener(self, admin: Admin) -> bool:
+        server = self._config.server
+        hosts = {server.host, admin.host}
+        return (
+            admin.enabled
+            and admin.port == server.port != 0
+            and (len(hosts) == 1 or not hosts.isdisjoint(_WILDCARDS))
         )
-    if provider.dialect == "gemini":
-        warning(f"{path}.dialect", "gemini is not served in this version.")
-    if provider.dialect == "simulator":
-        for field in ("base_url", "api_key", "credential", "proxy"):
-            if getattr(provider, field) is not None:
-                error(f"{path}.{field}", "has no meaning for the simulator; leave it out.")
-        return
-    if provider.simulator is not None:
-        error(f"{path}.simulator", "goes with dialect: simulator.")
-    if provider.api_key is not None and provider.credential is not None:
-        error(f"{path}.credential", "and api_key exclude each other; keep one.")
-    if provider.proxy is not None:
-        if provider.transport != "httpx":
-            error(f"{path}.proxy", "needs transport: httpx.")
-        elif urlsplit(provider.proxy).scheme not in ("http", "https", "socks5", "socks5h"):
-            error(f"{path}.proxy", "must be an http://, https:// or socks5:// URL.")
-    host = _check_base_url(path, provider, error, warning)
-    public = provider.base_url is None or host in _PUBLIC_HOSTS
-    if public and provider.api_key is None and provider.credential is None:
-        warning(path, "has no secret; give it api_key: ${VARIABLE}, or credential: NAME.")
 
+    def _host(self, place: Place, host: str) -> None:
+        try:
+            ip_address(host)
+        except ValueError:
+            if not all(letter.isalnum() or letter in ".-_" for letter in host):
+                self._fail(place, "must be an address or a name alone; the port has a setting of its own.")
 
-def _check_base_url(path: str, provider: Provider, error: Note, warning: Note) -> str | None:
-    if provider.base_url is None:
-        return None
-    path = f"{path}.base_url"
-    try:
-        url = urlsplit(provider.base_url)
-        host, port = url.hostname, url.port
-    except ValueError:
-        host, port = None, 0
-        url = urlsplit("")
-    if url.scheme not in ("http", "https") or not host or port == 0:
-        error(path, "must be an http:// or https:// URL with a host.")
-        return None
-    if url.username is not None or url.password is not None:
-        error(path, "must not hold a user name or password; use api_key.")
-    if url.query or url.fragment:
-        error(path, "must not have a query or fragment.")
-    private = _is_private(host)
-    if private and not provider.allow_private:
-        error(path, f"{host} is a private address; if it is meant, add allow_private: true.")
-    if url.scheme == "http" and not private and not provider.allow_private:
-        warning(path, "sends the secret in clear text; use https://.")
-    if host == "api.openai.com" and not url.path.rstrip("/").endswith("/v1"):
-        warning(path, "ends without /v1; OpenAI's own SDK takes https://api.openai.com/v1.")
-    return host
+    def _provider(self, place: Place, name: str, provider: Provider) -> None:
+        if not _is_provider_name(name):
+            self._fail(
+                place,
+                "a provider's name has 1 to 64 letters, digits, '-', '_' and '.': it stands in provider/model.",
+            )
+        if not self._sound((*place, "dialect")):
+            return
+        if provider.dialect == "simulator":
+            for field in ("base_url", "api_key", "credential", "proxy"):
+                if getattr(provider, field) is not None:
+                    self._fail((*place, field), "has no meaning for the simulator; leave it out.")
+            return
+        if provider.simulator is not None:
+            self._fail((*place, "simulator"), "goes with dialect: simulator.")
+        if provider.api_key is not None and provider.credential is not None:
+            self._fail((*place, "credential"), "and api_key exclude each other; keep one.")
+        self._proxy(place, provider)
+        host = self._base_url(place, provider)
+        secret = provider.api_key is not None or provider.credential is not None
+        public = provider.base_url is None or host in _PUBLIC_HOSTS
+        if public and not secret and self._sound(place):
+            self._warn(place, "has no secret; give it api_key: ${VARIABLE}, or credential: NAME.")
 
+    def _proxy(self, provider_place: Place, provider: Provider) -> None:
+        place = (*provider_place, "proxy")
+        if provider.proxy is None:
+            return
+        if provider.transport != "httpx" and self._sound((*provider_place, "transport")):
+            self._fail(place, "needs transport: httpx.")
+        parts = endpoints.parse(provider.proxy, ("http", "https", "socks5", "socks5h"))
+        if isinstance(parts, str):
+            self._fail(place, parts)
+        elif parts.password is not None and "${" not in str(self._built.nodes[place].value):
+            self._warn(place, "has a password in the file; keep secrets out of it: write ${VARIABLE}.")
 
-def _is_private(host: str) -> bool:
-    """Whether the host is written as an address that is not public (names are judged when they are resolved)."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return not ip_address(host).is_global
-    except ValueError:
-        return False
+    def _base_url(self, provider_place: Place, provider: Provider) -> str | None:
+        """Judge the address; the host where it is one."""
+        place = (*provider_place, "base_url")
+        if provider.base_url is None:
+            return None
+        parts = endpoints.parse(provider.base_url, ("https", "http"))
+        if isinstance(parts, str):
+            self._fail(place, parts)
+            return None
+        if parts.username is not None or parts.password is not None:
+            self._fail(place, "must not hold a user name or password; use api_key or credential.")
+        if "?" in provider.base_url or "#" in provider.base_url:
+            self._fail(
+                place, "must not have a query or a fragment; the path of the call is added to its end."
+            )
+        host = (parts.hostname or "").rstrip(".")
+        private = endpoints.is_private(host)
+        if private and not provider.allow_private and self._sound((*provider_place, "allow_private")):
+            self._fail(
+                place, "is a private, loopback or metadata address; if it is meant, add allow_private: true."
+            )
+        named_and_local = provider.allow_private and endpoints.literal(host) is None
+        if parts.scheme == "http" and not private and not named_and_local:
+            self._warn(place, "sends secrets and prompts in clear text; use https://.")
+        ends_with_v1 = parts.path.rstrip("/").endswith("/v1")
+        if host == "api.openai.com" and not ends_with_v1:
+            self._warn(place, "should end with /v1, as OpenAI's own SDK takes it: https://api.openai.com/v1.")
+        if host == "api.anthropic.com" and ends_with_v1:
+            self._warn(
+                place, "should end before /v1, as Anthropic's own SDK takes it: https://api.anthropic.com."
+            )
+        return host
 
-
-def _check_models(config: Config, nodes: Nodes, error: Note, warning: Note) -> None:
-    for name, model in config.models.items():
-        path = f"models.{name}"
-        if not name or len(name) > 256 or not name.isprintable() or name != name.strip():
-            error(path, "a model's name has 1 to 256 printable characters.")
+    def _model(self, place: Place, name: str, model: Model) -> None:
+        if any(letter.isspace() for letter in name):
+            self._fail(place, "a model's name has no spaces.")
         for n, target in enumerate(model.targets):
-            where = f"{path}.targets[{n}]" + (".use" if isinstance(target, Target) else "")
-            _check_target(config, target.use if isinstance(target, Target) else target, where, error)
-        if len(model.targets) > 1:
-            warning(f"{path}.targets", "only the first target is used in this version.")
-        for field in ("strategy", "retries"):
-            if f"{path}.{field}" in nodes:
-                warning(f"{path}.{field}", "has no effect in this version.")
+            whole = isinstance(target, Target)
+            where: Place = (*place, "targets", n, "use") if whole else (*place, "targets", n)
+            if self._sound(where):
+                self._target(where, target.use if isinstance(target, Target) else target)
+        weights = [target.weight if isinstance(target, Target) else 1.0 for target in model.targets]
+        if model.strategy == "weighted" and not any(weights):
+            self._fail((*place, "targets"), "have no weight above 0; weighted needs one.")
+
+    def _target(self, place: Place, use: str) -> None:
+        provider, _, model = use.partition("/")
+        if not provider or not _is_model_id(model):
+            self._fail(place, "must be provider/model, such as openai/gpt-4o.")
+        else:
+            self._known(place, "provider", provider, self._providers)
+
+    def _routes(self) -> None:
+        for section in ("routes", "policies"):
+            names: set[str] = set()
+            for n, item in enumerate(getattr(self._config, section)):
+                if item.name in names:
+                    self._fail((section, n, "name"), "is the name of an earlier one; choose another.")
+                names.add(item.name)
+        flags = self._names("flags")
+        for n, route in enumerate(self._config.routes):
+            provider, _, model = route.to.partition("/")
+            if not (model and self._providers is not None and provider in self._providers):
+                self._known(("routes", n, "to"), "model", route.to, self._models)
+            if route.flag is not None:
+                self._known(("routes", n, "flag"), "flag", route.flag, flags)
 
 
-def _check_target(config: Config, use: str, path: str, error: Note) -> None:
-    provider, slash, model = use.partition("/")
-    if not slash or not model or not model.isascii() or not model.isprintable():
-        error(path, f"must be provider/model, such as openai/gpt-4o, not {use!r}.")
-    elif provider not in config.providers:
-        error(path, f"there is no provider {provider!r}{nearest(provider, config.providers)}")
-
-
-def _check_routes(config: Config, error: Note) -> None:
-    names: set[str] = set()
-    for n, route in enumerate(config.routes):
-        if route.name in names:
-            error(f"routes[{n}].name", f"{route.name!r} is the name of an earlier route.")
-        names.add(route.name)
-        if route.to not in config.models and route.to.partition("/")[0] not in config.providers:
-            error(f"routes[{n}].to", f"there is no model {route.to!r}{nearest(route.to, config.models)}")
-        if route.flag is not None and route.flag not in config.flags:
-            error(f"routes[{n}].flag", f"there is no flag {route.flag!r}{nearest(route.flag, config.flags)}")
-
-
-def _is_name(name: str) -> bool:
-    return 0 < len(name) <= 64 and all(
+def _is_provider_name(name: str) -> bool:
+    return len(name) <= 64 and all(
         letter.isascii() and (letter.isalnum() or letter in "-_.") for letter in name
     )
+
+
+def _is_model_id(model: str) -> bool:
+    return 0 < len(model) <= _MODEL_ID_LIMIT and model.isascii() and model.isprintable() and " " not in model

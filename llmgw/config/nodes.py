@@ -1,287 +1,247 @@
 """From YAML nodes to typed values, guided by the schema's own types.
 
 Nodes and not objects, because only nodes know their line, and because YAML 1.1 would turn `on`, `010` and `1:30`
-into things nobody wrote: here a scalar is text until the schema says what it should be. Environment variables are
-put into that text, so a value never turns into structure.
+into things nobody wrote: here a scalar is text until the schema says what it should be. What is at fault is
+noted and left out, and building goes on, so that one reading finds every fault.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import msgspec
 import yaml
 from msgspec import inspect
 
-from llmgw.config import units
-from llmgw.config.faults import Faults, nearest
+from llmgw.config import scalars, variables
+from llmgw.config.document import IMPLICIT
+from llmgw.config.faults import Faults, Place, TooMany, nearest
+from llmgw.config.scalars import Option
 from llmgw.secret import Secret
 
 NODE_LIMIT: Final = 100_000
 """Nodes looked at, aliases counted each time: a bound on expansion bombs."""
 
-_MISSING: Final = object()
-_variable: Final = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})")
-_number: Final = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,12})?").fullmatch
+KEY_LIMIT: Final = 256
+TEXT_LIMIT: Final = 16 * 1024
+
+MISSING: Final[Any] = object()
+"""Stands for a value that could not be built; the fault is noted."""
+
+_STORE_IT: Final = "store the secret with 'llmgw credentials set' and name it in credential"
+_COMPOUND: Final = (inspect.StructType, inspect.DictType, inspect.VarTupleType)
+_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})  # YAML 1.2.2 section 10.3.2
 
 
 class Builder:
-    """Builds one value; keeps the node of each path for the checks that follow."""
+    """Builds one value; keeps what stands at each place for the checks that follow.
+
+    `marks`: where a fault of a place is shown; of a mapping or a list that is its key, of a scalar itself.
+    """
 
     def __init__(self, faults: Faults, env: Mapping[str, str]) -> None:
-        self.nodes: dict[str, yaml.Node] = {}
+        self.nodes: dict[Place, yaml.Node] = {}
+        self.marks: dict[Place, yaml.Mark] = {}
         self._faults = faults
         self._env = env
-        self._left = NODE_LIMIT
+        self._unsound: set[Place] = set()
 
-    def build(self, node: yaml.Node, wanted: inspect.Type, path: str) -> Any:
-        """The value of `node` as `wanted`, or _MISSING where a fault was noted."""
-        self._left -= 1
-        if self._left < 0:
-            if self._left == -1:
-                self._faults.error(
-                    node, path, "the file is too large, or its aliases multiply; write less of it."
-                )
-            return _MISSING
-        self.nodes[path] = node
-        unit = None
-        while isinstance(wanted, inspect.Metadata):
-            unit = unit or (wanted.extra or {}).get("unit")
-            wanted = wanted.type
-        match wanted:
+    def sound(self, place: Place) -> bool:
+        """Whether nothing at this place or below it was at fault."""
+        return place not in self._unsound
+
+    def build(
+        self, node: yaml.Node, wanted: inspect.Type, place: Place = (), key: yaml.Node | None = None
+    ) -> Any:
+        """The value of `node`, which `key` names, as `wanted`; or MISSING. A mapping with a fault in it is
+        built without the member at fault, where that can be left out.
+
+        Raises:
+            TooMany: there are too many faults, or too many nodes.
+        """
+        if len(self.nodes) >= NODE_LIMIT:
+            self._fail(
+                node.start_mark, place, "the file is too large, or its aliases multiply; write less of it."
+            )
+            raise TooMany
+        self.nodes[place] = node
+        marked = node if key is None or isinstance(node, yaml.ScalarNode) else key
+        self.marks[place] = marked.start_mark
+        if node.tag != IMPLICIT:
+            return self._fail(
+                node.start_mark, place, "has a tag (!...); write the value alone, in quotes if need be."
+            )
+        options = list(_options(wanted))
+        if _is_null(node) and any(isinstance(kind, inspect.NoneType) for kind, _ in options):
+            return None
+        compound = next((kind for kind, _ in options if isinstance(kind, _COMPOUND)), None)
+        single = [option for option in options if not isinstance(option.kind, (*_COMPOUND, inspect.NoneType))]
+        if compound is not None and (not single or isinstance(node, yaml.MappingNode)):
+            return self._compound(node, compound, place)
+        return self._scalar(node, single, place)
+
+    def _fail(self, at: yaml.Mark, place: Place, message: str) -> Any:
+        for length in range(len(place) + 1):
+            self._unsound.add(place[:length])
+        self._faults.error(at, place, message)
+        return MISSING
+
+    def _compound(self, node: yaml.Node, kind: inspect.Type, place: Place) -> Any:
+        match kind:
             case inspect.StructType():
-                return self._struct(node, wanted, path)
+                return self._struct(node, kind, place)
             case inspect.DictType():
-                return self._mapping(node, wanted, path)
+                return self._mapping(node, kind, place)
             case inspect.VarTupleType():
-                return self._list(node, wanted, path)
-            case inspect.UnionType():
-                return self._union(node, wanted, path, unit)
-        return self._scalar(node, wanted, path, unit)
+                return self._list(node, kind, place)
+        raise TypeError(f"the schema has a type that is not read: {kind}")
 
-    def _members(self, node: yaml.Node, path: str) -> list[tuple[str, yaml.Node, yaml.Node]]:
-        if not isinstance(node, yaml.MappingNode):
-            self._faults.error(node, path, f"must be a mapping of names to values, not {_kind(node)}.")
-            return []
-        seen: dict[str, int] = {}
-        members: list[tuple[str, yaml.Node, yaml.Node]] = []
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                self._faults.error(key, path, "a key must be a plain name.")
-            elif key.value == "<<" and key.style is None:
-                self._faults.error(key, path, "merge keys (<<) are not supported; write the values out.")
-            elif key.value in seen:
-                self._faults.error(
-                    key, _join(path, key.value), f"is there already, in line {seen[key.value]}."
-                )
-            else:
-                seen[key.value] = key.start_mark.line + 1
-                members.append((key.value, key, value))
-        return members
-
-    def _struct(self, node: yaml.Node, wanted: inspect.StructType, path: str) -> Any:
-        if _is_null(node):
-            self._faults.error(node, path, "is empty; write its settings below it, or leave it out.")
-            return _MISSING
+    def _struct(self, node: yaml.Node, wanted: inspect.StructType, place: Place) -> Any:
+        members = self._members(node, place)
+        if members is None:
+            return MISSING
         fields = {field.encode_name: field for field in wanted.fields}
         values: dict[str, Any] = {}
-        failed = not isinstance(node, yaml.MappingNode)
-        for name, key, child in self._members(node, path):
+        for name, (key, child) in members.items():
             field = fields.get(name)
             if field is None:
-                self._faults.error(key, _join(path, name), "is not a setting" + nearest(name, fields))
-                failed = True
-                continue
-            value = self.build(child, field.type, _join(path, name))
-            if value is _MISSING:
-                failed = True
+                self._fail(key.start_mark, (*place, name), "is not a setting" + nearest(name, fields))
             else:
-                values[field.name] = value
-        for field in wanted.fields:
-            if field.required and _join(path, field.encode_name) not in self.nodes:
-                self._faults.error(node, _join(path, field.encode_name), "is missing.")
-                failed = True
-        return _MISSING if failed else wanted.cls(**values)
+                values[field.name] = self.build(child, field.type, (*place, name), key)
+        lacking = [field for field in wanted.fields if field.required and field.name not in values]
+        for field in lacking:
+            self._fail(self.marks[place], (*place, field.encode_name), "is missing; it has no default.")
+        if lacking or any(values[field.name] is MISSING for field in wanted.fields if field.required):
+            return MISSING
+        return wanted.cls(**{name: value for name, value in values.items() if value is not MISSING})
 
-    def _mapping(self, node: yaml.Node, wanted: inspect.DictType, path: str) -> Any:
+    def _mapping(self, node: yaml.Node, wanted: inspect.DictType, place: Place) -> Any:
+        members = self._members(node, place)
+        if members is None:
+            return MISSING
+        built = {
+            name: self.build(child, wanted.value_type, (*place, name), key)
+            for name, (key, child) in members.items()
+        }
+        return {name: value for name, value in built.items() if value is not MISSING}
+
+    def _list(self, node: yaml.Node, wanted: inspect.VarTupleType, place: Place) -> Any:
+        if not isinstance(node, yaml.SequenceNode) and not _is_null(node):
+            return self._fail(
+                node.start_mark,
+                place,
+                f"must be a list, not {_kind(node)}; write [...], or lines that begin with -.",
+            )
+        children = node.value if isinstance(node, yaml.SequenceNode) else []
+        if len(children) < (wanted.min_length or 0):
+            return self._fail(self.marks[place], place, "must not be empty.")
+        built = [self.build(child, wanted.item_type, (*place, n)) for n, child in enumerate(children)]
+        return MISSING if any(value is MISSING for value in built) else tuple(built)
+
+    def _members(self, node: yaml.Node, place: Place) -> dict[str, tuple[yaml.Node, yaml.Node]] | None:
+        """Keys and values by name; an empty section is like one that is left out."""
         if _is_null(node):
             return {}
-        built = {
-            name: self.build(child, wanted.value_type, _join(path, name))
-            for name, _, child in self._members(node, path)
-        }
-        bad = not isinstance(node, yaml.MappingNode) or any(value is _MISSING for value in built.values())
-        return _MISSING if bad else built
-
-    def _list(self, node: yaml.Node, wanted: inspect.VarTupleType, path: str) -> Any:
-        if not isinstance(node, yaml.SequenceNode):
-            self._faults.error(node, path, f"must be a list, not {_kind(node)}.")
-            return _MISSING
-        if len(node.value) < (wanted.min_length or 0):
-            self._faults.error(node, path, "must not be empty.")
-            return _MISSING
-        built = tuple(
-            self.build(child, wanted.item_type, f"{path}[{n}]") for n, child in enumerate(node.value)
-        )
-        return _MISSING if any(value is _MISSING for value in built) else built
-
-    def _union(self, node: yaml.Node, wanted: inspect.UnionType, path: str, unit: str | None) -> Any:
-        kinds = [kind for kind in wanted.types if not isinstance(kind, inspect.NoneType)]
-        if len(kinds) < len(wanted.types) and _is_null(node):
+        if not isinstance(node, yaml.MappingNode):
+            self._fail(node.start_mark, place, f"must be a mapping (name: value), not {_kind(node)}.")
             return None
-        if len(kinds) == 1:
-            if unit is not None and not isinstance(kinds[0], inspect.Metadata):
-                return self._scalar(node, kinds[0], path, unit)
-            return self.build(node, kinds[0], path)
-        structs = [kind for kind in kinds if isinstance(_bare(kind), inspect.StructType)]
-        if structs and isinstance(node, yaml.MappingNode):
-            return self.build(node, structs[0], path)
-        if not isinstance(node, yaml.ScalarNode):
-            self._faults.error(node, path, f"must be a single value, not {_kind(node)}.")
-            return _MISSING
-        scalars = [kind for kind in kinds if kind not in structs]
-        for kind in scalars:
-            attempt = Faults()
-            value = Builder(attempt, self._env).build(node, kind, path)
-            if value is not _MISSING:
-                return value
-        self._faults.error(node, path, f"must be {' or '.join(_describe(kind) for kind in scalars)}.")
-        return _MISSING
+        members: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in node.value:
+            problem = _problem_of_key(key)
+            if problem is not None:
+                self._fail(key.start_mark, place, problem)
+            elif key.value in members:
+                line = members[key.value][0].start_mark.line + 1
+                self._fail(
+                    key.start_mark,
+                    (*place, key.value),
+                    f"is there already, in line {line}; keep one of the two.",
+                )
+            else:
+                members[key.value] = (key, value)
+        return members
 
-    def _scalar(self, node: yaml.Node, wanted: inspect.Type, path: str, unit: str | None) -> Any:
+    def _scalar(self, node: yaml.Node, options: list[Option], place: Place) -> Any:
+        wanted = scalars.describe(options)
         if not isinstance(node, yaml.ScalarNode):
-            self._faults.error(node, path, f"must be a single value, not {_kind(node)}.")
-            return _MISSING
-        if isinstance(wanted, inspect.CustomType) and wanted.cls is Secret:
-            return self._secret(node, path)
+            return self._fail(node.start_mark, place, f"must be {wanted}, not {_kind(node)}.")
         if _is_null(node):
-            self._faults.error(node, path, f"is empty; it must be {_describe(wanted, unit)}.")
-            return _MISSING
-        text = self._substituted(node, path)
-        if text is None:
-            return _MISSING
-        value = _parse(text, wanted, unit)
-        if value is _MISSING:
-            shown = repr(text) if text == node.value else f"the value of {node.value}"
-            self._faults.error(node, path, f"must be {_describe(wanted, unit)}, not {shown}.")
+            return self._fail(node.start_mark, place, f"is empty; it must be {wanted}.")
+        if len(node.value) > TEXT_LIMIT:
+            return self._fail(node.start_mark, place, f"is longer than {TEXT_LIMIT // 1024} KiB.")
+        secret = any(isinstance(kind, inspect.CustomType) and kind.cls is Secret for kind, _ in options)
+        filled = variables.fill(node.value, self._env)
+        if filled.malformed:
+            return self._fail(
+                node.start_mark,
+                place,
+                "has a ${ that is neither ${NAME} nor ${NAME:-default}; write $$ for a dollar.",
+            )
+        for name in filled.unset:
+            remedy = _STORE_IT if secret else f"write ${{{name}:-default}}"
+            self._fail(
+                node.start_mark,
+                place,
+                f"needs the environment variable {name}, which is not set; set it, or {remedy}.",
+            )
+        if filled.unset:
+            return MISSING
+        if secret:
+            return self._secret(node, filled, place)
+        value = scalars.parse(filled.text, options)
+        if value is None:
+            literal = filled.text == node.value
+            return self._fail(
+                node.start_mark, place, scalars.complaint(filled.text, options, literal=literal)
+            )
         return value
 
-    def _secret(self, node: yaml.ScalarNode, path: str) -> Any:
-        if _is_null(node):
-            return None
-        text = self._substituted(node, path)
-        if text is None:
-            return _MISSING
+    def _secret(self, node: yaml.ScalarNode, filled: variables.Filled, place: Place) -> Any:
+        text = filled.text
         if not text or not text.isascii() or not text.isprintable() or " " in text:
-            self._faults.error(
-                node, path, "is no secret that a header can carry: empty, or with spaces or controls."
+            return self._fail(
+                node.start_mark,
+                place,
+                "is no secret that a header can carry: it is empty, or has spaces or controls in it.",
             )
-            return _MISSING
-        if "${" not in node.value:
+        if not filled.from_env:
             self._faults.warning(
-                node,
-                path,
-                "stands in the file; keep it out with ${VARIABLE}, or store it: llmgw credentials set.",
+                node.start_mark,
+                place,
+                f"stands in the file; keep secrets out of it: write ${{VARIABLE}}, or {_STORE_IT}.",
             )
         return Secret(text)
 
-    def _substituted(self, node: yaml.ScalarNode, path: str) -> str | None:
-        missing: list[str] = []
 
-        def value(match: re.Match[str]) -> str:
-            if match[0] == "$$":
-                return "$"
-            found = self._env.get(match[1])
-            if found is None or (found == "" and match[2] is not None):
-                found = match[2]
-            if found is None:
-                missing.append(match[1])
-                return ""
-            return found
-
-        text = _variable.sub(value, str(node.value))
-        for name in missing:
-            self._faults.error(
-                node,
-                path,
-                f"needs the environment variable {name}, which is not set; set it, or write ${{{name}:-default}}.",
-            )
-        return None if missing else text
-
-
-def is_missing(value: object) -> bool:
-    """Whether `Builder.build` noted a fault instead of giving a value."""
-    return value is _MISSING
-
-
-def _parse(text: str, wanted: inspect.Type, unit: str | None) -> Any:
-    value: Any = _MISSING
+def _options(wanted: inspect.Type, unit: str | None = None) -> Iterator[Option]:
+    """The types that a value may have, each with its unit."""
     match wanted:
-        case inspect.StrType():
-            value = text
-        case inspect.BoolType():
-            value = {"true": True, "false": False}.get(text, _MISSING)
-        case inspect.LiteralType():
-            value = next((choice for choice in wanted.values if str(choice) == text), _MISSING)
-        case inspect.IntType() | inspect.FloatType():
-            if unit == "duration":
-                value = units.seconds(text)
-            elif unit == "size":
-                value = units.size(text)
-            elif _number(text) and (isinstance(wanted, inspect.FloatType) or "." not in text):
-                value = float(text) if isinstance(wanted, inspect.FloatType) else int(text)
-            if value is None or (value is not _MISSING and not _in_range(value, wanted)):
-                value = _MISSING
-    return value
+        case inspect.Metadata():
+            yield from _options(wanted.type, unit or (wanted.extra or {}).get("unit"))
+        case inspect.UnionType():
+            for kind in wanted.types:
+                yield from _options(kind, unit)
+        case _:
+            yield Option(wanted, unit)
 
 
-def _in_range(value: float, wanted: inspect.IntType | inspect.FloatType) -> bool:
-    return (wanted.ge is None or value >= wanted.ge) and (wanted.le is None or value <= wanted.le)
-
-
-def _describe(wanted: inspect.Type, unit: str | None = None) -> str:
-    wanted = _bare(wanted)
-    match wanted:
-        case inspect.StrType():
-            return "text"
-        case inspect.BoolType():
-            return "true or false"
-        case inspect.LiteralType():
-            return " or ".join(str(choice) for choice in wanted.values)
-        case inspect.IntType() | inspect.FloatType():
-            if unit == "duration":
-                return "a duration with a unit, such as 500ms, 30s, 5m, 24h or 30d"
-            if unit == "size":
-                return "a size, such as 64KiB or 32MiB"
-            kind = "a whole number" if isinstance(wanted, inspect.IntType) else "a number"
-            if wanted.ge is not None and wanted.le is not None:
-                return f"{kind} from {wanted.ge:g} to {wanted.le:g}"
-            return f"{kind} of at least {wanted.ge:g}" if wanted.ge is not None else kind
-    return "a value"
-
-
-def _bare(wanted: inspect.Type) -> inspect.Type:
-    while isinstance(wanted, inspect.Metadata):
-        wanted = wanted.type
-    return wanted
+def _problem_of_key(key: yaml.Node) -> str | None:
+    if not isinstance(key, yaml.ScalarNode) or key.tag != IMPLICIT:
+        return "a key must be a plain name."
+    if key.value == "<<" and key.style is None:
+        return "merge keys (<<) are not supported; write the values out, or alias each one (*name)."
+    if not 0 < len(key.value) <= KEY_LIMIT or not key.value.isprintable():
+        return f"a key must have 1 to {KEY_LIMIT} printable characters."
+    if variables.holds_variable(key.value):
+        return "a key takes no variables; write the name out."
+    return None
 
 
 def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.style is None and node.value in ("", "~", "null")
+    return isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NULLS
 
 
 def _kind(node: yaml.Node) -> str:
     if isinstance(node, yaml.MappingNode):
         return "a mapping"
     return "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
-def type_of(struct: type[msgspec.Struct]) -> inspect.Type:
-    """The schema's type as `build` takes it."""
-    return inspect.type_info(struct)

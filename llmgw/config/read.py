@@ -1,7 +1,8 @@
 """Reads `llmgw.yaml`: text in, a typed configuration and every fault out.
 
-`read` is pure; `load` and `check` add the file. A file with an error gives no configuration at all, so that a
-running server keeps the one it has.
+Text becomes nodes (`document`), nodes become typed values (`nodes`, `scalars`, `variables`), and what types cannot
+say is checked (`checks`). `read` is pure; `load` and `check` add the file. A file with an error gives no
+configuration at all, so that a running server keeps the one it has.
 """
 
 from __future__ import annotations
@@ -9,17 +10,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
-import yaml
-from msgspec import Struct
+from msgspec import Struct, inspect
 
-from llmgw.config import checks, nodes
-from llmgw.config.faults import Fault, Faults
+from llmgw.config import checks
+from llmgw.config.document import SIZE_LIMIT, compose
+from llmgw.config.faults import Fault, Faults, TooMany
+from llmgw.config.nodes import MISSING, Builder
 from llmgw.config.schema import Config
 from llmgw.errors import ConfigInvalid
-
-SIZE_LIMIT: Final = 4 * 1024 * 1024
 
 
 class Reading(Struct, frozen=True):
@@ -30,35 +29,22 @@ class Reading(Struct, frozen=True):
 
 
 def read(text: str, env: Mapping[str, str]) -> Reading:
-    """Read a configuration; `env` is what `${NAME}` takes its values from."""
+    """Read a configuration; `env` is what `${NAME}` takes its values from. Raises nothing."""
     faults = Faults()
     config = None
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        faults.error(_at(error.problem_mark or error.context_mark), "", f"is not YAML: {error.problem}.")
-    except yaml.YAMLError as error:
-        faults.error(_at(None), "", f"is not YAML: {error}.")
-    except RecursionError:
-        faults.error(_at(None), "", "is nested too deeply.")
-    else:
-        config = _config(root, env, faults)
+        root = compose(text, faults)
+        if root is not None:
+            builder = Builder(faults, env)
+            built = builder.build(root, inspect.type_info(Config))
+            if built is not MISSING:
+                checks.check(built, builder, faults)
+                config = built
+    except TooMany:
+        pass  # the last fault says so
     found = faults.in_order()
     failed = any(fault.severity == "error" for fault in found)
     return Reading(None if failed else config, found)
-
-
-def _config(root: yaml.Node | None, env: Mapping[str, str], faults: Faults) -> Config | None:
-    if not isinstance(root, yaml.MappingNode):
-        faults.error(root or _at(None), "", "must be a mapping that begins with version: 1.")
-        return None
-    builder = nodes.Builder(faults, env)
-    config = builder.build(root, nodes.type_of(Config), "")
-    if nodes.is_missing(config):
-        return None
-    assert isinstance(config, Config)
-    checks.check(config, builder.nodes, faults)
-    return config
 
 
 def load(path: Path, env: Mapping[str, str] = os.environ) -> tuple[Config, tuple[Fault, ...]]:
@@ -90,14 +76,8 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise ConfigInvalid(f"Cannot read {path}: {error.strerror}.") from error
     if len(raw) > SIZE_LIMIT:
-        raise ConfigInvalid(f"{path} is larger than {SIZE_LIMIT // 1024 // 1024} MiB; is it a configuration?")
+        raise ConfigInvalid(f"{path} is larger than {SIZE_LIMIT // 1024} KiB; is it a configuration?")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigInvalid(f"{path} is not UTF-8 text (byte {error.start}).") from error
-
-
-def _at(mark: yaml.Mark | None) -> yaml.Node:
-    """A place to hang a fault on where there is no node."""
-    mark = mark or yaml.Mark("", 0, 0, 0, None, 0)
-    return yaml.ScalarNode("", "", mark, mark)
+        raise ConfigInvalid(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error

@@ -7,105 +7,125 @@ from typing import Any
 
 from msgspec import NODEFAULT, Struct, inspect
 
-from llmgw.config import units
-from llmgw.config.schema import Config
+from llmgw.config import units, variables
+from llmgw.config.schema import Config, without_password
 from llmgw.secret import Secret
 
-_VARIABLE = {"type": "string", "pattern": r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"}
+_VARIABLE = {"type": "string", "pattern": variables.PATTERN}
 
 
 def dump(config: Config) -> dict[str, Any]:
-    """The effective configuration, defaults filled in and secrets redacted, in JSON's own types."""
-    shown = _dump(config, inspect.type_info(Config), None)
-    assert isinstance(shown, dict)
-    return shown
+    """The effective configuration in JSON's own types: defaults filled in, secrets redacted, durations and
+    sizes as text. Read again, it gives the same configuration but for the secrets."""
+    return _members(config)
 
 
-def _dump(value: Any, kind: inspect.Type, unit: str | None) -> Any:
-    while isinstance(kind, inspect.Metadata):
-        unit = unit or (kind.extra or {}).get("unit")
-        kind = kind.type
-    if isinstance(kind, inspect.UnionType):
-        inner = [member for member in kind.types if not isinstance(member, inspect.NoneType)]
-        kind = inner[0] if len(inner) == 1 else kind
-        if isinstance(kind, inspect.Metadata) and value is not None:
-            return _dump(value, kind, unit)
-    if isinstance(value, Secret):
-        return str(value)
-    if isinstance(value, Struct):
-        struct = inspect.type_info(type(value))
-        assert isinstance(struct, inspect.StructType)
-        return {
-            field.encode_name: _dump(getattr(value, field.name), field.type, None) for field in struct.fields
-        }
-    if isinstance(value, dict):
-        inner_kind = kind.value_type if isinstance(kind, inspect.DictType) else inspect.AnyType()
-        return {name: _dump(member, inner_kind, None) for name, member in value.items()}
-    if isinstance(value, tuple):
-        inner_kind = kind.item_type if isinstance(kind, inspect.VarTupleType) else inspect.AnyType()
-        return [_dump(member, inner_kind, None) for member in value]
-    if unit == "duration" and value is not None:
-        return units.duration_text(value)
-    if unit == "size" and value is not None:
-        return units.size_text(value)
+def _members(section: Struct) -> dict[str, Any]:
+    kind = inspect.type_info(type(section))
+    assert isinstance(kind, inspect.StructType)
+    return {
+        field.encode_name: _shown(getattr(section, field.name), _unit(field.type)) for field in kind.fields
+    }
+
+
+def _shown(value: Any, unit: str | None) -> Any:
+    match value:
+        case Secret():
+            return str(value)
+        case Struct():
+            return _members(value)
+        case dict():
+            return {name: _shown(member, None) for name, member in value.items()}
+        case tuple():
+            return [_shown(member, None) for member in value]
+        case str():
+            return variables.escape(without_password(value))
+        case float() if unit == "duration":
+            return units.duration_text(value)
+        case int() if unit == "size":
+            return units.size_text(value)
     return value
 
 
+def _unit(kind: inspect.Type) -> str | None:
+    """`duration` or `size` where a value of this type is written with one."""
+    match kind:
+        case inspect.Metadata():
+            unit: str | None = (kind.extra or {}).get("unit")
+            return unit or _unit(kind.type)
+        case inspect.UnionType():
+            return next((unit for member in kind.types if (unit := _unit(member)) is not None), None)
+    return None
+
+
 def json_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of the file."""
-    schema = _schema(inspect.type_info(Config), None)
+    """JSON Schema (draft 2020-12) of the file, as YAML parsers hand it to editors."""
+    schema = _schema(inspect.type_info(Config))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "llmgw.yaml", **schema}
 
 
-def _schema(kind: inspect.Type, unit: str | None) -> dict[str, Any]:
-    described: dict[str, Any] = {}
-    while isinstance(kind, inspect.Metadata):
-        unit = unit or (kind.extra or {}).get("unit")
-        described = {**(kind.extra_json_schema or {}), **described}
-        kind = kind.type
+def _schema(kind: inspect.Type, unit: str | None = None) -> dict[str, Any]:
     match kind:
+        case inspect.Metadata():
+            inner = _schema(kind.type, unit or (kind.extra or {}).get("unit"))
+            return {**inner, **(kind.extra_json_schema or {})}
         case inspect.StructType():
-            return {**_object(kind), **described}
+            return _object(kind)
         case inspect.DictType():
-            found: dict[str, Any] = {"type": "object", "additionalProperties": _schema(kind.value_type, None)}
+            return {"type": ["object", "null"], "additionalProperties": _schema(kind.value_type)}
         case inspect.VarTupleType():
-            found = {"type": "array", "items": _schema(kind.item_type, None)}
+            # An empty section reads as one that is left out; a list that needs a member does not.
+            types: Any = "array" if kind.min_length else ["array", "null"]
+            found = {"type": types, "items": _schema(kind.item_type)}
+            return {**found, "minItems": kind.min_length} if kind.min_length else found
         case inspect.UnionType():
-            found = {"anyOf": [_schema(member, unit) for member in kind.types]}
+            return _any([_schema(member, unit) for member in kind.types])
         case inspect.NoneType():
-            found = {"type": "null"}
+            return {"type": "null"}
         case inspect.BoolType():
-            found = {"anyOf": [{"type": "boolean"}, _VARIABLE]}
+            return _any([{"type": "boolean"}, _VARIABLE])
         case inspect.LiteralType():
-            found = {"anyOf": [{"enum": list(kind.values)}, _VARIABLE]}
+            return _any([{"enum": list(kind.values)}, _VARIABLE])
         case inspect.IntType() | inspect.FloatType():
-            found = {"anyOf": [_number(kind, unit), _VARIABLE]}
-        case _:
-            found = {"type": "string"}
-    return {**found, **described}
+            return _any([*_numbers(kind, unit), _VARIABLE])
+        case inspect.StrType(min_length=int(least)):
+            return {"type": "string", "minLength": least}
+    return {"type": "string"}
 
 
-def _number(kind: inspect.IntType | inspect.FloatType, unit: str | None) -> dict[str, Any]:
+def _any(choices: list[dict[str, Any]]) -> dict[str, Any]:
+    """One of several, those of a nested choice among them."""
+    flat: list[dict[str, Any]] = []
+    for choice in choices:
+        for member in choice["anyOf"] if choice.keys() == {"anyOf"} else [choice]:
+            if member not in flat:
+                flat.append(member)
+    return {"anyOf": flat}
+
+
+def _numbers(kind: inspect.IntType | inspect.FloatType, unit: str | None) -> list[dict[str, Any]]:
     if unit == "duration":
-        return {"type": ["string", "integer"], "pattern": units.DURATION_PATTERN, "maximum": 0}
-    if unit == "size":
-        return {"type": ["string", "integer"], "pattern": units.SIZE_PATTERN}
-    found: dict[str, Any] = {"type": "integer" if isinstance(kind, inspect.IntType) else "number"}
+        text = {"type": "string", "pattern": units.DURATION_PATTERN}
+        return [text] if kind.gt is not None else [text, {"const": 0}]
     bounds: Mapping[str, float | None] = {"minimum": kind.ge, "maximum": kind.le}
-    return {**found, **{name: bound for name, bound in bounds.items() if bound is not None}}
+    number: dict[str, Any] = {"type": "integer" if isinstance(kind, inspect.IntType) else "number"}
+    number |= {name: bound for name, bound in bounds.items() if bound is not None}
+    return [number, {"type": "string", "pattern": units.SIZE_PATTERN}] if unit == "size" else [number]
 
 
 def _object(kind: inspect.StructType) -> dict[str, Any]:
-    properties = {}
-    for field in kind.fields:
-        properties[field.encode_name] = _schema(field.type, None)
-        simple = isinstance(field.default, str | int | float | bool) and not isinstance(field.default, float)
-        if field.default is not NODEFAULT and simple:
-            properties[field.encode_name]["default"] = field.default
-    found: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
     required = [field.encode_name for field in kind.fields if field.required]
-    if required:
-        found["required"] = required
-    if kind.cls.__doc__:
-        found["description"] = " ".join(kind.cls.__doc__.split())
-    return found
+    found: dict[str, Any] = {
+        "type": "object" if required else ["object", "null"],
+        "description": " ".join((kind.cls.__doc__ or "").split()),
+        "properties": {field.encode_name: _property(field) for field in kind.fields},
+        "additionalProperties": False,
+    }
+    return {**found, "required": required} if required else found
+
+
+def _property(field: inspect.Field) -> dict[str, Any]:
+    schema = _schema(field.type)
+    if field.default is NODEFAULT or field.default is None or isinstance(field.default, Struct):
+        return schema
+    return {**schema, "default": _shown(field.default, _unit(field.type))}

@@ -1,17 +1,28 @@
-"""Durations and sizes as people write them: `500ms 30s 5m 24h 30d`, `512B 64KiB 32MiB 1GiB`."""
+"""Durations and sizes as people write them: `500ms 30s 5m 24h 30d`, `512B 64KiB 32MiB 1GiB`.
+
+Decimal on the way in and out, so that what `config show` prints reads as exactly the same value.
+"""
 
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Final
 
-_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SECONDS: Final = {
+    "ms": Decimal("0.001"),
+    "s": Decimal(1),
+    "m": Decimal(60),
+    "h": Decimal(3600),
+    "d": Decimal(86400),
+}
 _BYTES: Final = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-_duration: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)").fullmatch
-_size: Final = re.compile(r"([0-9]{1,15})(B|KiB|MiB|GiB)").fullmatch
 
-DURATION_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$|^0$"
-SIZE_PATTERN: Final = r"^[0-9]+(B|KiB|MiB|GiB)$"
+# No leading zeros: YAML 1.1 reads 010 as eight.
+DURATION_PATTERN: Final = r"^(0|(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?(ms|s|m|h|d))$"
+SIZE_PATTERN: Final = r"^(0|[1-9][0-9]{0,14})(B|KiB|MiB|GiB)?$"
+_duration: Final = re.compile(r"((?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,6})?)(ms|s|m|h|d)").fullmatch
+_size: Final = re.compile(r"(0|[1-9][0-9]{0,14})(B|KiB|MiB|GiB)?").fullmatch
 
 
 def seconds(text: str) -> float | None:
@@ -19,27 +30,30 @@ def seconds(text: str) -> float | None:
     if text == "0":
         return 0.0
     match = _duration(text)
-    return float(match[1]) * _SECONDS[match[2]] if match is not None else None
+    return None if match is None else float(Decimal(match[1]) * _SECONDS[match[2]])
 
 
 def size(text: str) -> int | None:
     """The size in bytes; None where it is none. A plain number is bytes."""
     match = _size(text)
-    if match is not None:
-        return int(match[1]) * _BYTES[match[2]]
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
+    return None if match is None else int(match[1]) * _BYTES[match[2] or "B"]
 
 
 def duration_text(value_s: float) -> str:
-    """The shortest way to write a duration that reads as the same."""
+    """The largest unit that writes the duration as a whole number; below that, seconds or milliseconds."""
+    exact = Decimal(repr(value_s))
+    if not exact:
+        return "0"
     for unit in ("d", "h", "m", "s"):
-        if value_s and value_s % _SECONDS[unit] == 0:
-            return f"{int(value_s / _SECONDS[unit])}{unit}"
-    return f"{value_s * 1000:.6f}".rstrip("0").rstrip(".") + "ms" if value_s else "0"
+        if exact % _SECONDS[unit] == 0:
+            return f"{int(exact / _SECONDS[unit])}{unit}"
+    if exact >= 1 and exact == round(exact, 6):
+        return f"{exact:f}s"
+    return f"{(exact * 1000).normalize():f}ms"
 
 
 def size_text(value: int) -> str:
-    """The shortest way to write a size that reads as the same."""
+    """The largest unit that writes the size as a whole number."""
     for unit in ("GiB", "MiB", "KiB"):
         if value and value % _BYTES[unit] == 0:
             return f"{value // _BYTES[unit]}{unit}"
