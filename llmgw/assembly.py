@@ -22,9 +22,9 @@ from msgspec import Struct
 from llmgw.config import schema
 from llmgw.config.read import load
 from llmgw.config.schema import Config, Timeouts
-from llmgw.dialects.anthropic import VERSION, Anthropic
-from llmgw.dialects.dialect import Dialect, ModelCard
-from llmgw.dialects.openai import OpenAI
+from llmgw.dialects.anthropic import VERSION
+from llmgw.dialects.dialect import ModelCard
+from llmgw.dialects.known import DIALECTS
 from llmgw.errors import CallError, ConfigInvalid
 from llmgw.flow.gateway import MODEL_CREATED, Gateway, Provider, Target, target_of
 from llmgw.flow.watch import Watch
@@ -40,7 +40,6 @@ from llmgw.upstream.http1 import Http1Client
 from llmgw.upstream.httpx_transport import HttpxTransport
 from llmgw.upstream.simulator import Simulator
 
-DIALECTS: Final[dict[str, Dialect]] = {"openai": OpenAI(), "anthropic": Anthropic()}
 PUBLIC_URLS: Final = {
     "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com",

@@ -85,6 +85,11 @@ def read(raw: bytes, types: Mapping[str, FieldType]) -> Body:
         InvalidRequest: not one JSON object in UTF-8, a top-level key twice, nested too deeply, no model,
             or a field of the wrong type.
     """
+    if not raw.isascii():
+        try:
+            raw.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidRequest(f"The request body is not valid UTF-8 (byte {error.start}).") from None
     try:
         members = _decode(raw)
     except msgspec.ValidationError:
@@ -95,11 +100,6 @@ def read(raw: bytes, types: Mapping[str, FieldType]) -> Body:
         raise InvalidRequest(
             "The request body is nested too deeply; send at most about 1,000 levels."
         ) from None
-    if not raw.isascii():
-        try:
-            raw.decode()
-        except UnicodeDecodeError as error:
-            raise InvalidRequest(f"The request body is not valid UTF-8 (byte {error.start}).") from None
     if "model" not in members:
         raise InvalidRequest("The field 'model' is missing; name the model to use.", param="model")
 

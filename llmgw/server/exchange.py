@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from llmgw.dialects.dialect import Dialect, Endpoint
 from llmgw.errors import CallError
 from llmgw.flow import chat
+from llmgw.flow.admit import authenticate
 from llmgw.flow.call import Call
 from llmgw.flow.gateway import Gateway
 from llmgw.ports import Header, Source
@@ -58,6 +59,7 @@ class Exchange:
         "max_body_bytes",
         "method",
         "path",
+        "proven",
         "query",
         "refusal",
         "request_id",
@@ -99,6 +101,8 @@ class Exchange:
         self.max_body_bytes = gateway.config.server.max_body_bytes
         self.body: list[bytes] = []
         self.size = 0
+        self.proven = False
+        """Whether the key was looked at before the body was complete."""
         self.gone = False
         self.started = False
         self.response_complete = False
@@ -139,12 +143,20 @@ class Exchange:
         self._steps = Steps(chat.serve(self.gateway, call, self, self._work(call)))
         self._steps()
 
+    async def authenticate(self) -> None:
+        """Raise the CallError that the key deserves, if any; the call itself will look again."""
+        await authenticate(
+            self.gateway.directory, self.lane.credential, presented_key(self.fields), time.time()
+        )
+
     def _work(self, call: Call) -> Coroutine[Any, Any, None]:
         if self.refusal is not None:
             return chat.refuse(self.refusal)
         presented = presented_key(self.fields)
         if self.method == "GET":
-            model_id = unquote(self.path.removeprefix(self.endpoint.path).removeprefix(b"/").decode())
+            model_id = unquote(
+                self.path.removeprefix(self.endpoint.path).removeprefix(b"/").decode("utf-8", "replace")
+            )
             return chat.models(
                 self.gateway,
                 call,
@@ -274,3 +286,14 @@ def presented_key(fields: dict[bytes, bytes]) -> bytes | None:
     if bearer is not None and bearer[:7].lower() == b"bearer ":
         return bearer[7:].strip()
     return fields.get(b"x-api-key") or fields.get(b"x-goog-api-key")
+
+
+def combined(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Repeated fields as one list (RFC 9110 section 5.3); of a credential only the first counts."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name not in fields:
+            fields[name] = value
+        elif name not in (b"authorization", b"x-api-key", b"x-goog-api-key"):
+            fields[name] += b", " + value
+    return fields

@@ -21,22 +21,19 @@ from typing import TYPE_CHECKING, Any, Final
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from llmgw.dialects.anthropic import Anthropic
-from llmgw.dialects.dialect import Dialect, Endpoint
-from llmgw.dialects.openai import OpenAI
 from llmgw.errors import (
     CallError,
     HeadersTooLarge,
     InvalidRequest,
-    MethodNotAllowed,
     RequestTimeout,
     RequestTooLarge,
-    UnknownUrl,
 )
 from llmgw.flow.admit import Credential
 from llmgw.rules import trace
-from llmgw.server.exchange import Exchange
+from llmgw.server import paths
+from llmgw.server.exchange import Exchange, combined
 from llmgw.server.replies import reply
+from llmgw.server.steps import Steps
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
@@ -45,6 +42,8 @@ if TYPE_CHECKING:
 
 HEAD_LIMIT: Final = 64 * 1024
 """Bytes of a request's head; agents send long beta lists and tags, none near this."""
+UNPROVEN_LIMIT: Final = 64 * 1024
+"""Bytes of a body taken before the key is looked at: a stranger must not fill the memory."""
 HEAD_S: Final = 15.0
 """Seconds a head may take from its first byte (slow-loris)."""
 BODY_S: Final = 30.0
@@ -55,14 +54,7 @@ IDLE_S: Final = 75.0
 LINGER_S: Final = 2.0
 """Seconds in which a refused upload is read and thrown away, so that its sender can read the refusal instead
 of a reset (RFC 9112 section 9.6)."""
-
-OPENAI: Final = OpenAI()
-ANTHROPIC: Final = Anthropic()
-_MODELS: Final = Endpoint(name="models", path=b"/v1/models", suffix=b"/models")
-_UNKNOWN: Final = Endpoint(name="unknown", path=b"", suffix=b"")
-_ENDPOINTS: Final[dict[bytes, tuple[Dialect, Endpoint]]] = {
-    endpoint.path: (dialect, endpoint) for dialect in (OPENAI, ANTHROPIC) for endpoint in dialect.endpoints
-}
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Lane(HttpToolsProtocol):
@@ -157,7 +149,7 @@ class Lane(HttpToolsProtocol):
         path, _, query = self.url.partition(b"?")
         if not path.startswith(b"/"):
             path, query = self._absolute_form()
-        if path.startswith(b"/v1"):
+        if path.startswith(paths.PREFIX) or not self._application_can_read_url():
             self._open_exchange(path, query)
         else:
             self._to_application()
@@ -169,6 +161,8 @@ class Lane(HttpToolsProtocol):
             exchange.body.append(body)
             if exchange.size > exchange.max_body_bytes:
                 self._refuse_upload(exchange)
+            elif exchange.size > UNPROVEN_LIMIT and not exchange.proven:
+                self._prove(exchange, expects_continue=False)
         elif not isinstance(self.cycle, Exchange):
             super().on_body(body)
 
@@ -193,6 +187,14 @@ class Lane(HttpToolsProtocol):
             super().on_header(name, value)
         super().on_headers_complete()
 
+    def _application_can_read_url(self) -> bool:
+        """Whether uvicorn can make a scope of the URL; where it cannot it would raise."""
+        try:
+            path = httptools.parse_url(self.url).path
+        except httptools.HttpParserInvalidURLError:
+            return False
+        return bool(path) and path.isascii()
+
     def _absolute_form(self) -> tuple[bytes, bytes]:
         """Path and query of a request line in absolute form (RFC 9112 section 3.2.2)."""
         try:
@@ -205,9 +207,9 @@ class Lane(HttpToolsProtocol):
     def _open_exchange(self, path: bytes, query: bytes) -> None:
         fields = dict(self.headers)
         if len(fields) != len(self.headers):
-            fields = _combine(self.headers)
+            fields = combined(self.headers)
         method = self.parser.get_method().decode("ascii")
-        dialect, endpoint, refusal = _find(method, path, fields)
+        dialect, endpoint, refusal = paths.find(method, path, fields)
         exchange = Exchange(
             self,
             self.running.gateway,
@@ -229,8 +231,31 @@ class Lane(HttpToolsProtocol):
             self._refuse_rest(exchange, _head_too_large())
         elif length is not None and int(length) > exchange.max_body_bytes:
             self._refuse_upload(exchange)
-        elif b"expect" in fields and fields[b"expect"].lower() == b"100-continue" and exchange.is_next:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        elif exchange.is_next:
+            expects = b"expect" in fields and fields[b"expect"].lower() == b"100-continue"
+            if length is not None and int(length) > UNPROVEN_LIMIT:
+                self._prove(exchange, expects)
+            elif expects:
+                self.transport.write(_CONTINUE)
+
+    def _prove(self, exchange: Exchange, expects_continue: bool) -> None:
+        """Look at the key before more of a large body is taken; reading waits meanwhile."""
+        exchange.proven = True
+        self.flow.pause_reading()
+        Steps(self._screen(exchange, expects_continue))()
+
+    async def _screen(self, exchange: Exchange, expects_continue: bool) -> None:
+        try:
+            await exchange.authenticate()
+        except CallError as error:
+            if self._receiving is exchange:
+                self._refuse_rest(exchange, error)
+        else:
+            if expects_continue and self._receiving is exchange:
+                self.transport.write(_CONTINUE)
+        finally:
+            if not self.transport.is_closing():
+                self.flow.resume_reading()
 
     def _begin(self, exchange: Exchange) -> None:
         """Serve `exchange` now, or when the answers before it are out."""
@@ -270,7 +295,11 @@ class Lane(HttpToolsProtocol):
         A server may ignore Upgrade (RFC 9110 section 7.8), and Java's HTTP client offers h2c on every
         cleartext request. The parser stops at such a head, so it is fed again without the offer.
         """
-        lines = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
+        method = self.parser.get_method()
+        if method == b"CONNECT":  # which is nothing but an upgrade (RFC 9110 section 9.3.6)
+            self._refuse_message(InvalidRequest("This is no proxy: CONNECT is not served."))
+            return
+        lines = [method, b" ", self.url, b" HTTP/1.1\r\n"]
         for name, value in self.headers:
             if name not in (b"upgrade", b"http2-settings", b"connection"):
                 lines += (name, b": ", value, b"\r\n")
@@ -307,7 +336,7 @@ class Lane(HttpToolsProtocol):
         if answering is not None:
             answering.keep_alive = False  # the answer under way still goes out, and is the last
             return
-        dialect = _ENDPOINTS.get(self.url.partition(b"?")[0], (OPENAI, None))[0]
+        dialect = paths.dialect_of(self.url)
         status, headers, body = reply(dialect, error, "req_" + trace.begin(None, None).span_id)
         head = [STATUS_LINE[status], self.default_head()]
         for name, value in headers:
@@ -351,41 +380,5 @@ def lane_for(running: Running) -> type[Lane]:
     return type("Lane", (Lane,), {"running": running})
 
 
-def _find(method: str, path: bytes, fields: dict[bytes, bytes]) -> tuple[Dialect, Endpoint, CallError | None]:
-    """The dialect and endpoint of a request, and its refusal where it asks for neither."""
-    found = _ENDPOINTS.get(path)
-    if found is not None:
-        dialect, endpoint = found
-        if method == "POST":
-            return dialect, endpoint, None
-        return dialect, endpoint, _not_allowed(path, "POST")
-    if path == _MODELS.path or path.startswith(b"/v1/models/"):
-        dialect = ANTHROPIC if b"anthropic-version" in fields else OPENAI
-        if method == "GET":
-            return dialect, _MODELS, None
-        return dialect, _MODELS, _not_allowed(path, "GET")
-    dialect = ANTHROPIC if path.startswith(b"/v1/messages") else OPENAI
-    return dialect, _UNKNOWN, UnknownUrl(f"There is no {method} {_shown(path)} here; check the base URL.")
-
-
-def _not_allowed(path: bytes, allow: str) -> MethodNotAllowed:
-    return MethodNotAllowed(f"Use {allow} for {_shown(path)}.", allow=allow)
-
-
-def _shown(path: bytes) -> str:
-    return path[:200].decode("ascii", "replace")
-
-
 def _head_too_large() -> HeadersTooLarge:
     return HeadersTooLarge(f"The request's head is larger than the limit of {HEAD_LIMIT} bytes.")
-
-
-def _combine(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Repeated fields as one list (RFC 9110 section 5.3); of a credential only the first counts."""
-    fields: dict[bytes, bytes] = {}
-    for name, value in headers:
-        if name not in fields:
-            fields[name] = value
-        elif name not in (b"authorization", b"x-api-key", b"x-goog-api-key"):
-            fields[name] += b", " + value
-    return fields

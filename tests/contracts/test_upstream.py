@@ -664,6 +664,20 @@ async def test_close_lets_calls_connect(upstreams: Upstreams, upstream: Upstream
     assert (await call).body == STREAM_BODY
 
 
+async def test_a_cancelled_send_leaves_nothing(
+    upstreams: Upstreams, upstream: Upstream, provider: Provider
+) -> None:
+    """A caller that leaves while it is connected sends no request, and the next call is answered."""
+    leaving = asyncio.create_task(upstreams.send(upstream, "answer"))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert (await upstreams.call(upstream, "answer")).body == STREAM_BODY
+    assert len(provider.seen()) == 1
+
+
 # The guard and TLS
 
 

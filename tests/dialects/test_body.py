@@ -75,6 +75,7 @@ def test_patching_changes_the_model_and_nothing_else(
         (b'"text"', "must be a JSON object"),
         (b"null", "must be a JSON object"),
         (b'{"model": "m", "x": "\xff\xfe"}', "not valid UTF-8"),
+        (b'{"model": "m", "x\xff": 1}', "not valid UTF-8"),
         (b"{}", "'model' is missing"),
         (b'{"model": null}', "'model' must be a non-empty string"),
         (b'{"model": 5}', "'model' must be a non-empty string"),

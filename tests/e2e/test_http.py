@@ -8,7 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from llmgw.keyring import virtual_key
 from tests.gateway import Gateway, House
 from tests.provider import Provider, wait_until
 
@@ -195,6 +198,76 @@ def test_a_body_over_the_limit_is_413(declared: bool, gateway: Gateway, house: H
         assert (status, error_of(body)["code"]) == (413, "request_too_large")
         assert fields["connection"] == "close"
         assert wire.closed()
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("key", ["", "sk-llmgw-unknown", None])
+def test_a_stranger_is_refused_before_the_body(
+    key: str | None, declared: bool, gateway: Gateway, house: House
+) -> None:
+    """Without a good key a large body is not taken: the refusal comes while it is still to be sent."""
+    made_up = virtual_key.mint().key.reveal() if key is None else key  # well-formed, and nobody's
+    framing = "content-length: 30000000" if declared else "transfer-encoding: chunked"
+    with Wire(gateway) as wire:
+        wire.send(head(house, framing).replace(house.key.encode(), made_up.encode()))
+        if not declared:
+            for _ in range(3):
+                wire.send(b"8000\r\n" + b"x" * 0x8000 + b"\r\n")
+        status, _, body = wire.response()
+        assert (status, error_of(body)["code"]) == (401, "invalid_api_key")
+        assert wire.closed()
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_large_body_of_a_new_key_is_served(
+    declared: bool, provider: Provider, gateway: Gateway, house: House
+) -> None:
+    """The key is looked up in mid-upload and not a byte is lost."""
+    made = house.run("keys", "create", "--org", "acme", "--name", f"large-{declared}", "--json").json
+    body = b'{"model":"gpt-4o-2024-08-06","messages":[{"role":"user","content":"' + b"x" * 3_000_000 + b'"}]}'
+    body = body.replace(b'"gpt-4o-2024-08-06"', b'"openai/gpt-4o-2024-08-06"')
+    content: object = body if declared else iter([body[i : i + 50_000] for i in range(0, len(body), 50_000)])
+    response = httpx.post(
+        gateway.url + "/v1/chat/completions", headers={"x-api-key": made["key"]}, content=content,  # type: ignore[arg-type]
+        trust_env=False, timeout=20,
+    )  # fmt: skip
+    assert response.status_code == 200
+    assert provider.last().body == body.replace(b"openai/", b"")
+
+
+ODD_LINES = [
+    b"CONNECT host:443 HTTP/1.1",
+    b"OPTIONS * HTTP/1.1",
+    b"GET /caf\xc3\xa9 HTTP/1.1",
+    b"GET /v1/models/\xff HTTP/1.1",
+    b"GET //x:y:z/ HTTP/1.1",
+    b"GET http://[::1 HTTP/1.1",
+    b"GET http://h/v1/models/nope HTTP/1.1",
+    b"GET http://h:99999999/healthz HTTP/1.1",
+]
+
+
+@pytest.mark.parametrize("line", ODD_LINES, ids=repr)
+def test_odd_request_lines_are_answered(line: bytes, gateway: Gateway, house: House) -> None:
+    """Whatever stands in the place of a URL gets an answer that is the client's fault."""
+    with Wire(gateway) as wire:
+        wire.send(line + f"\r\nhost: x\r\nauthorization: Bearer {house.key}\r\n\r\n".encode())
+        status, _, body = wire.response()
+        assert 400 <= status < 500, (status, body)
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_bytes_on_the_wire_are_a_defect(gateway: Gateway, house: House, data: st.DataObject) -> None:
+    """Property: a mutated request is answered or its connection closed; the last test of this file reads the log."""
+    raw = bytearray(request(house, BODY, "x-a: b", "expect: 100-continue", "connection: keep-alive"))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(raw) - 1))
+        raw[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4))
+    with Wire(gateway) as wire:
+        wire.send(bytes(raw))
+        wire.socket.shutdown(socket.SHUT_WR)
+        wire.closed()
 
 
 def test_expect_continue_is_honoured(gateway: Gateway, house: House) -> None:
