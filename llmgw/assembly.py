@@ -22,7 +22,7 @@ from msgspec import Struct
 from llmgw.config import schema
 from llmgw.config.read import load
 from llmgw.config.schema import Config, Timeouts
-from llmgw.dialects.anthropic import VERSION
+from llmgw.dialects.anthropic.dialect import VERSION
 from llmgw.dialects.dialect import ModelCard
 from llmgw.dialects.known import DIALECTS
 from llmgw.errors import CallError, ConfigInvalid

@@ -47,6 +47,12 @@ class InvalidRequest(CallError):
     status, code, source = 400, "invalid_request", "client"
 
 
+class UnsupportedParameter(CallError):
+    """The request asks for something that its target cannot honour; never dropped in silence."""
+
+    status, code, source = 400, "unsupported_parameter", "client"
+
+
 class InvalidApiKey(CallError):
     status, code, source = 401, "invalid_api_key", "client"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from llmgw.dialects.anthropic import Anthropic
+from llmgw.dialects.anthropic.dialect import Anthropic
 from llmgw.dialects.dialect import Dialect
 from llmgw.dialects.openai import OpenAI
 

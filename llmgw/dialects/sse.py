@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from llmgw.errors import UpstreamFailed
+
 BOUNDARIES: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 # The last byte of an unfinished CRLF boundary must not be cut off from its LF.
 
@@ -48,3 +50,38 @@ def parse(block: bytes) -> Iterator[ServerSentEvent]:
             name = value
     if data or name:
         yield ServerSentEvent(name, b"\n".join(data))
+
+
+EVENT_LIMIT: Final = 8 * 1024 * 1024
+"""Bytes of one event at most where events are translated, which needs them whole (an image in one event)."""
+
+
+class Splitter:
+    """Cuts a stream that comes in arbitrary pieces into events. Memory: one unfinished event."""
+
+    __slots__ = ("_pending",)
+
+    def __init__(self) -> None:
+        self._pending = b""
+
+    def feed(self, data: bytes) -> list[ServerSentEvent]:
+        """The events that `data` completes.
+
+        Raises:
+            UpstreamFailed: an event is larger than EVENT_LIMIT.
+        """
+        if self._pending:
+            data = self._pending + data
+        if data.endswith(BOUNDARIES):
+            self._pending = b""
+            return list(parse(data))
+        cut = complete_until(data)
+        self._pending = data[cut:]
+        if len(self._pending) > EVENT_LIMIT:
+            raise UpstreamFailed(f"The provider sent an event of more than {EVENT_LIMIT >> 20} MiB.")
+        return list(parse(data[:cut])) if cut else []
+
+    def end(self) -> list[ServerSentEvent]:
+        """What came last without the empty line that ends an event, in case it is one all the same."""
+        pending, self._pending = self._pending, b""
+        return list(parse(pending)) if pending else []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from llmgw.dialects import anthropic
+from llmgw.dialects.anthropic import dialect as anthropic
 from llmgw.dialects.body import Body
 from llmgw.errors import ClientGone, IntegrityError, UpstreamCredentials
 from llmgw.flow.attempt import Attempt

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmgw.dialects.anthropic import MESSAGES, Anthropic
+from llmgw.dialects.anthropic.dialect import MESSAGES, Anthropic
 from llmgw.dialects.dialect import Dialect, Endpoint
 from llmgw.dialects.openai import CHAT_COMPLETIONS, RESPONSES, OpenAI
 from llmgw.errors import UpstreamFailed, UpstreamTimeout
