@@ -15,6 +15,7 @@ The rules that protect a connection:
 from __future__ import annotations
 
 import asyncio
+import select
 import ssl
 from collections import deque
 from collections.abc import Coroutine
@@ -251,7 +252,9 @@ class _Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        return not self.transport.is_closing()
+        """Whether it is open with nothing left to read: bytes nobody asked for, which the loop has not come to
+        yet, would be taken for the answer to the next request, and an end of file would fail it."""
+        return not self.transport.is_closing() and not self._unread.poll(0)
 
     def start(self, transfer: Transfer) -> None:
         self.transfer = transfer
@@ -282,6 +285,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
+        self._unread = select.poll()
+        self._unread.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         if self.transfer is None:  # nothing was asked: whatever this is, it must not answer the next request
@@ -378,7 +383,7 @@ class _Connection(asyncio.Protocol):
         self.served += 1
         self.resume()
         whole = self.transport.get_write_buffer_size() == 0
-        if whole and self.usable and self._reusable and not self._surplus:
+        if whole and self._reusable and not self._surplus and not self.transport.is_closing():
             self.pool.release(self)  # before `end()`, which may send the next request and should find it
         else:
             self.transport.close()

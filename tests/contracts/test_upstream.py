@@ -8,6 +8,7 @@ neither a task nor a socket behind.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from time import monotonic
@@ -21,6 +22,8 @@ from llmgw.server.steps import Steps
 from llmgw.upstream.http1 import Http1Client
 from llmgw.upstream.httpx_transport import HttpxTransport
 from tests.provider import (
+    Gate,
+    Hang,
     Provider,
     Rst,
     Send,
@@ -634,6 +637,23 @@ async def test_surplus_bytes_and_a_call_from_within_end(
     await asyncio.wait_for(following.finished.wait(), 5)
     assert b"poison" not in following.body
     assert following.body == STREAM_BODY or type(following.error) is UpstreamFailed
+
+
+async def test_unread_surplus_answers_nobody(
+    upstreams: Upstreams, upstream: Upstream, provider: Provider
+) -> None:
+    """The same where the surplus comes later, in a packet that the event loop has not read yet when the
+    connection is wanted again."""
+    provider.script(steps=[Send(_whole(PLAIN_BODY)), Gate("later"), Send(_whole(b"poison")), Hang()])
+    first = await upstreams.call(upstream, body=PLAIN)
+    provider.release("later")
+    time.sleep(0.2)  # noqa: ASYNC251  # the loop must not run while the packet arrives
+    second = await upstreams.call(upstream, "answer", body=STREAM)
+    assert (bytes(first.body), bytes(second.body)) == (PLAIN_BODY, STREAM_BODY)
+
+
+def _whole(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
 async def test_short_length_answers_nobody(upstreams: Upstreams, upstream: Upstream) -> None:
