@@ -23,8 +23,8 @@ class CallError(Exception):
         detail: what only the operator may see (addresses, the provider's words); logged, never sent.
     """
 
-    status: ClassVar[int]
-    code: ClassVar[str]
+    status: int
+    code: str
     source: ClassVar[Source]
     retry: ClassVar[bool] = False
 
@@ -113,6 +113,26 @@ class UpstreamFailed(CallError):
     """The provider broke off, refused the connection or answered something that is not HTTP."""
 
     status, code, source, retry = 502, "upstream_error", "upstream", True
+
+
+class UpstreamRefused(CallError):
+    """The provider's own 4xx about the request, told in another dialect: its status, its words, its code."""
+
+    status, code, source = 400, "invalid_request", "client"
+
+    def __init__(
+        self,
+        status: int,
+        code: str | None,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, param=param, retry_after_s=retry_after_s)
+        self.status = status
+        self.code = code or self.code
+        self.detail = f"provider answered {status}: {message}"
 
 
 class UpstreamCredentials(CallError):

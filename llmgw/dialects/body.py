@@ -67,15 +67,16 @@ class Body:
         self.stream = stream
 
     def with_model(self, model: str) -> bytes:
-        """The body with the `model` value replaced; the very same bytes where it already says so."""
-        if model == self.model:
+        """The body with the `model` value replaced; the very same bytes where it already says so, and where
+        the API has the model in its URL."""
+        if model == self.model or not self._parts:
             return self.raw
         self._parts[self._model_at] = msgspec.json.encode(model)
         return b"".join(self._parts)
 
 
 def read(raw: bytes, types: Mapping[str, FieldType]) -> Body:
-    """Read a request body.
+    """Read a request body that names its model.
 
     Args:
         raw: the bytes as the client sent them.
@@ -85,21 +86,7 @@ def read(raw: bytes, types: Mapping[str, FieldType]) -> Body:
         InvalidRequest: not one JSON object in UTF-8, a top-level key twice, nested too deeply, no model,
             or a field of the wrong type.
     """
-    if not raw.isascii():
-        try:
-            raw.decode()
-        except UnicodeDecodeError as error:
-            raise InvalidRequest(f"The request body is not valid UTF-8 (byte {error.start}).") from None
-    try:
-        members = _decode(raw)
-    except msgspec.ValidationError:
-        raise InvalidRequest("The request body must be a JSON object.") from None
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(_malformed(raw, error)) from None
-    except RecursionError:
-        raise InvalidRequest(
-            "The request body is nested too deeply; send at most about 1,000 levels."
-        ) from None
+    members = _members(raw)
     if "model" not in members:
         raise InvalidRequest("The field 'model' is missing; name the model to use.", param="model")
 
@@ -109,6 +96,36 @@ def read(raw: bytes, types: Mapping[str, FieldType]) -> Body:
         raise InvalidRequest("The field 'model' must be a non-empty string.", param="model")
     stream = members.get("stream")
     return Body(raw, parts, model_at, model, stream is not None and memoryview(stream)[0] == _TRUE)
+
+
+def read_nameless(raw: bytes, types: Mapping[str, FieldType], model: str, stream: bool) -> Body:
+    """Read a request body whose model, and whether it streams, stand in the URL.
+
+    Raises:
+        InvalidRequest: as `read`, but for the model.
+    """
+    members = _members(raw)
+    if _join(raw, members, types) is None:
+        _walk(raw, members)
+    return Body(raw, [], 0, model, stream)
+
+
+def _members(raw: bytes) -> dict[str, msgspec.Raw]:
+    if not raw.isascii():
+        try:
+            raw.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidRequest(f"The request body is not valid UTF-8 (byte {error.start}).") from None
+    try:
+        return _decode(raw)
+    except msgspec.ValidationError:
+        raise InvalidRequest("The request body must be a JSON object.") from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(_malformed(raw, error)) from None
+    except RecursionError:
+        raise InvalidRequest(
+            "The request body is nested too deeply; send at most about 1,000 levels."
+        ) from None
 
 
 _TRUE: Final = ord("t")

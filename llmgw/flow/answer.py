@@ -29,8 +29,11 @@ _PASSED: Final = frozenset(
     }
 )
 _PASSED_PREFIXES: Final = (b"x-ratelimit-", b"anthropic-ratelimit-", b"anthropic-fast-")
-_CREDENTIAL_STATUSES: Final = frozenset({401, 402, 403, 407})
+CREDENTIAL_STATUSES: Final = frozenset({401, 402, 403, 407})
 """The provider refuses the gateway's own account: key, payment, permission, proxy. Never the client's fault."""
+CREDENTIALS_REFUSED: Final = (
+    "The provider refused the gateway's credential for this model; tell the gateway's operator."
+)
 
 
 _passes: dict[bytes, bool] = {}
@@ -86,7 +89,7 @@ class Head:
 
 def is_failure(status: int) -> bool:
     """Whether the gateway answers in the provider's place; its own 4xx about the request passes as it is."""
-    return status >= 500 or status < 200 or 300 <= status < 400 or status in _CREDENTIAL_STATUSES
+    return status >= 500 or status < 200 or 300 <= status < 400 or status in CREDENTIAL_STATUSES
 
 
 def failure(dialect: Dialect, head: Head, body: bytes) -> CallError:
@@ -94,22 +97,29 @@ def failure(dialect: Dialect, head: Head, body: bytes) -> CallError:
     status = head.status
     said = dialect.error_message(body)
     detail = f"provider answered {status}: {said or body[:200].decode('utf-8', 'replace')}"
-    if status in _CREDENTIAL_STATUSES:
+    if status in CREDENTIAL_STATUSES:
         # Its words may quote the secret, so they are for the operator alone.
-        return UpstreamCredentials(
-            "The provider refused the gateway's credential for this model; tell the gateway's operator.",
-            detail=detail,
-        )
+        return UpstreamCredentials(CREDENTIALS_REFUSED, detail=detail)
     if 300 <= status < 400:
-        return UpstreamFailed(f"The provider answered with a redirect ({status}), which is not followed.")
+        return unreadable(head)
     return UpstreamFailed(
         f"The provider failed with status {status}" + (f": {said}" if said else "."),
-        retry_after_s=_retry_after_s(head.passed),
+        retry_after_s=retry_after_s(head.passed),
         detail=detail,
     )
 
 
-def _retry_after_s(headers: Iterable[Header]) -> float | None:
+def unreadable(head: Head) -> UpstreamFailed:
+    """The error for an answer whose body says nothing of use."""
+    if 300 <= head.status < 400:
+        return UpstreamFailed(
+            f"The provider answered with a redirect ({head.status}), which is not followed."
+        )
+    return UpstreamFailed(f"The provider failed with status {head.status}.")
+
+
+def retry_after_s(headers: Iterable[Header]) -> float | None:
+    """The provider's `retry-after`, where it is a number of seconds."""
     for name, value in headers:
         if name == b"retry-after" and value.isdigit():
             return float(value)

@@ -4,8 +4,8 @@ It sits between two transports as the `Receiver` of one and the `Source` of the 
 a client that reads slowly pauses the provider, a client that leaves breaks the provider's connection off in
 the same tick. The `Watch` looks now and then whether a limit has passed.
 
-A stream is relayed from its first content on. A plain answer is held until it is whole (up to HOLD_LIMIT), so
-that a provider which breaks off in the middle is an honest 502 and not half a JSON document.
+A stream is relayed from its first content on. A plain answer is held until it is whole (up to the passage's
+limit), so that a provider which breaks off in the middle is an honest 502 and not half a JSON document.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ from typing import Final
 
 from llmgw.config.schema import Timeouts
 from llmgw.errors import CallError, ClientGone, UpstreamFailed, UpstreamTimeout
-from llmgw.flow import answer
 from llmgw.flow.answer import Head
 from llmgw.flow.call import Call, Stage
-from llmgw.flow.relay import StreamRelay
+from llmgw.flow.passage import Passage
+from llmgw.flow.relay import Relay
 from llmgw.flow.watch import Watch
 from llmgw.ports import Client, Header, Transfer, Upstream, UpstreamRequest
 
-HOLD_LIMIT: Final = 1024 * 1024
-"""Bytes of a plain answer held until it is whole; a larger one (embeddings, images) is passed on as it comes."""
 HOLD_S: Final = 1.0
 """Seconds for which the start-up of a stream is held when no content follows."""
 ERROR_LIMIT: Final = 64 * 1024
@@ -37,23 +35,31 @@ class Attempt:
     """Implements `ports.Receiver` towards the provider and `ports.Source` towards the client."""
 
     _head: Head
+    _fails: bool
 
     __slots__ = (
-        "_began_at", "_call", "_client", "_done", "_extra", "_head", "_heard", "_held", "_held_bytes", "_last_at",
-        "_paused", "_relay", "_timeouts", "_transfer", "_watch",
+        "_began_at", "_call", "_client", "_done", "_extra", "_fails", "_head", "_heard", "_held", "_held_bytes",
+        "_last_at", "_passage", "_paused", "_relay", "_timeouts", "_transfer", "_watch",
     )  # fmt: skip
 
     def __init__(
-        self, call: Call, client: Client, timeouts: Timeouts, extra: tuple[Header, ...], watch: Watch
+        self,
+        call: Call,
+        passage: Passage,
+        client: Client,
+        timeouts: Timeouts,
+        extra: tuple[Header, ...],
+        watch: Watch,
     ) -> None:
         self._call = call
+        self._passage = passage
         self._client = client
         self._timeouts = timeouts
         self._extra = extra
         self._watch = watch
         self._done: asyncio.Future[CallError | None] = watch.loop.create_future()
         self._transfer: Transfer | None = None
-        self._relay: StreamRelay | None = None
+        self._relay: Relay | None = None
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._heard = False
@@ -139,10 +145,9 @@ class Attempt:
         self._head = head = Head(status, headers)
         call.upstream_status = status
         call.upstream_request_id = head.request_id
-        if head.is_event_stream:
-            self._relay = StreamRelay(call.dialect, call.operation)
-        else:
-            self._heard = True
+        self._fails = self._passage.fails(head)
+        self._relay = None if self._fails else self._passage.relay(head)
+        self._heard = self._relay is None
 
     def data(self, data: bytes) -> None:
         self._last_at = monotonic()
@@ -161,10 +166,13 @@ class Attempt:
         else:
             self._held.append(data)
             self._held_bytes += len(data)
-            if self._head.is_failure:
+            if self._fails:
                 if self._held_bytes > ERROR_LIMIT:
-                    self._finish(answer.failure(self._call.dialect, self._head, b""))
-            elif self._held_bytes > HOLD_LIMIT:
+                    self._finish(self._passage.failure(self._head, b""))
+            elif self._held_bytes > self._passage.hold_limit:
+                if not self._passage.passes_parts:
+                    self._finish(UpstreamFailed("The provider's answer is too large to be translated."))
+                    return
                 self._commit(None)
                 self._send(b"".join(self._held))
                 self._held.clear()
@@ -187,8 +195,13 @@ class Attempt:
                 call.error = UpstreamFailed.code
         elif not self._client.started:
             body = b"".join(self._held)
-            if self._head.is_failure:
-                self._finish(answer.failure(call.dialect, self._head, body))
+            if self._fails:
+                self._finish(self._passage.failure(self._head, body))
+                return
+            try:
+                body = self._passage.plain(body)
+            except UpstreamFailed as error:
+                self._finish(error)
                 return
             self._commit(len(body))
             if body:
@@ -208,7 +221,9 @@ class Attempt:
         call.enter(Stage.COMMITTED)
         overhead = (b"x-llmgw-overhead-ms", b"%.3f" % (call.overhead_until(now) * 1000))
         attempts = (b"x-llmgw-attempts", b"%d" % call.attempts)
-        self._client.start(call.status, (*self._head.passed, *self._extra, attempts, overhead), length)
+        self._client.start(
+            call.status, (*self._passage.headers(self._head), *self._extra, attempts, overhead), length
+        )
 
     def _pass_on(self, piece: bytes) -> None:
         if piece:

@@ -10,14 +10,21 @@ from typing import Final
 
 from llmgw.dialects.anthropic import dialect as anthropic
 from llmgw.dialects.body import Body
+from llmgw.dialects.known import DIALECTS
 from llmgw.errors import ClientGone, IntegrityError, UpstreamCredentials
 from llmgw.flow.attempt import Attempt
 from llmgw.flow.call import Call
 from llmgw.flow.gateway import Gateway, Provider, Target
+from llmgw.flow.passage import Unchanged
 from llmgw.ports import Client, Header, UpstreamRequest
 from llmgw.rules.access import KeyRecord
 
 # Compressed answers could not be relayed event by event, nor counted.
+_UNCHANGED: Final = {
+    endpoint.name: Unchanged(dialect, endpoint)
+    for dialect in DIALECTS.values()
+    for endpoint in dialect.endpoints
+}
 _IDENTITY: Final[Header] = (b"accept-encoding", b"identity")
 
 
@@ -65,7 +72,10 @@ async def dispatch(
     extra = target.headers
     if gateway.directory.degraded is not None:
         extra = (*extra, (b"x-llmgw-degraded", gateway.directory.degraded.encode()))
-    await Attempt(call, client, target.timeouts, extra, gateway.watch).run(provider.upstream, request)
+    passage = _UNCHANGED[call.endpoint]
+    await Attempt(call, passage, client, target.timeouts, extra, gateway.watch).run(
+        provider.upstream, request
+    )
 
 
 async def _stored_credential(

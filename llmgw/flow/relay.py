@@ -10,7 +10,7 @@ where events end, so that it can
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from llmgw.dialects import sse
 from llmgw.dialects.dialect import Dialect, Endpoint
@@ -22,12 +22,39 @@ EVENT_LIMIT: Final = 256 * 1024
 """Bytes of one unfinished event held at most; a larger one (an image) is passed on in parts."""
 
 
-class StreamRelay:
-    """Feed it the answer's body; send what it returns.
+class Relay(Protocol):
+    """What takes a stream through; `StreamRelay` within one dialect, `Translated` between two."""
 
-    `has_content` turns true with the first content, `ended` with the normal terminator. `provider_error` holds
-    the message of the provider's own error event once one has passed.
-    """
+    has_content: bool
+    """Turns true with the first content."""
+    ended: bool
+    """Turns true with the normal terminator."""
+    provider_error: str | None
+    """The message of the provider's own error event, once one has passed."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take a piece as it arrived; returns what the client gets now (empty while held or unfinished).
+
+        Raises:
+            UpstreamFailed: the stream can go on no more; what it is worth telling is the error itself.
+        """
+        ...
+
+    def release(self) -> bytes:
+        """Hold nothing back any longer; what was held, for the client."""
+        ...
+
+    def end(self) -> tuple[bytes, UpstreamFailed | None]:
+        """The answer's framing ended: what is left to send, and the error if the stream is not complete."""
+        ...
+
+    def broken(self, error: CallError, request_id: str) -> bytes:
+        """The event that ends a stream which can go on no more; an unfinished event before it is dropped."""
+        ...
+
+
+class StreamRelay:
+    """The relay within one dialect: bytes pass as they came."""
 
     __slots__ = (
         "_dialect", "_endpoint", "_held", "_holding", "_last", "_loose", "_pending", "_previous",
@@ -48,11 +75,6 @@ class StreamRelay:
         self.provider_error: str | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """Take a piece as it arrived; returns what the client gets now (empty while held or unfinished).
-
-        Raises:
-            UpstreamFailed: the provider reported an error before any content; nothing was sent.
-        """
         if self._pending:
             data = self._pending + data
             self._pending = b""
@@ -83,7 +105,6 @@ class StreamRelay:
         self._last = piece
 
     def release(self) -> bytes:
-        """Hold nothing back any longer; what was held, for the client."""
         held, self._held = self._held, b""
         self._holding = False
         return held
@@ -107,7 +128,6 @@ class StreamRelay:
         return False
 
     def end(self) -> tuple[bytes, UpstreamFailed | None]:
-        """The answer's framing ended: what is left to send, and the error if the stream is not complete."""
         rest = self._held + self._pending
         self._notice(self._pending)
         self._held = self._pending = b""
@@ -118,6 +138,5 @@ class StreamRelay:
         return b"", UpstreamFailed("The provider ended the stream before the answer was complete.")
 
     def broken(self, error: CallError, request_id: str) -> bytes:
-        """The event that ends a stream which can go on no more; an unfinished event before it is dropped."""
         event = self._dialect.stream_error(self._endpoint, error, request_id, self._previous + self._last)
         return b"\n\n" + event if self._loose else event

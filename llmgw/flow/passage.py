@@ -1,0 +1,80 @@
+"""How an answer gets from a provider's API to a client's: unchanged, or through the neutral model.
+
+The attempt knows transports, times and the client; a passage knows what the bytes mean. `Unchanged` holds no
+state, so one of it serves every call of an endpoint; a `Translation` belongs to one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from llmgw.dialects.dialect import Dialect, Endpoint
+from llmgw.errors import CallError
+from llmgw.flow import answer
+from llmgw.flow.answer import Head
+from llmgw.flow.relay import Relay, StreamRelay
+from llmgw.ports import Header
+
+HOLD_LIMIT: Final = 1024 * 1024
+"""Bytes of a plain answer held until it is whole; a larger one (embeddings, images) is passed on as it comes."""
+
+
+class Passage(Protocol):
+    """One way through."""
+
+    hold_limit: int
+    """Bytes of a plain answer that are held until it is whole."""
+    passes_parts: bool
+    """Whether a larger one is passed on as it comes; otherwise it fails."""
+
+    def relay(self, head: Head) -> Relay | None:
+        """The relay for an answer that is a stream; None for a plain one."""
+        ...
+
+    def fails(self, head: Head) -> bool:
+        """Whether the gateway answers with an error in the provider's place."""
+        ...
+
+    def failure(self, head: Head, body: bytes) -> CallError:
+        """That error; `body` is empty where the answer was too large to be read."""
+        ...
+
+    def plain(self, body: bytes) -> bytes:
+        """The client's body for a plain answer, whole.
+
+        Raises:
+            UpstreamFailed: it is no answer of the provider's API.
+        """
+        ...
+
+    def headers(self, head: Head) -> Sequence[Header]:
+        """The fields of the answer's head for the client; asked once, after `plain` where the answer is one."""
+        ...
+
+
+class Unchanged:
+    """Within one dialect: every byte passes as it came."""
+
+    __slots__ = ("_dialect", "_endpoint")
+    hold_limit = HOLD_LIMIT
+    passes_parts = True
+
+    def __init__(self, dialect: Dialect, endpoint: Endpoint) -> None:
+        self._dialect = dialect
+        self._endpoint = endpoint
+
+    def relay(self, head: Head) -> Relay | None:
+        return StreamRelay(self._dialect, self._endpoint) if head.is_event_stream else None
+
+    def fails(self, head: Head) -> bool:
+        return head.is_failure
+
+    def failure(self, head: Head, body: bytes) -> CallError:
+        return answer.failure(self._dialect, head, body)
+
+    def plain(self, body: bytes) -> bytes:
+        return body
+
+    def headers(self, head: Head) -> Sequence[Header]:
+        return head.passed

@@ -1,0 +1,195 @@
+"""One call whose client and provider speak different APIs.
+
+Pure, like the relay: it joins the client's codec and the provider's through `canonical` and remembers what
+was left out and what was used. The provider is asked for a stream exactly when the client asked for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from llmgw.canonical import (
+    Chat,
+    End,
+    Event,
+    Failure,
+    FinishEvent,
+    ProviderError,
+    Start,
+    Usage,
+    UsageEvent,
+)
+from llmgw.dialects.codec import Codec, Losses, Recipient, Stamp
+from llmgw.errors import CallError, UpstreamCredentials, UpstreamFailed, UpstreamRefused
+from llmgw.flow import answer
+from llmgw.flow.answer import Head
+from llmgw.flow.relay import HOLD_LIMIT, Relay
+from llmgw.ports import Header
+
+ANSWER_LIMIT: Final = 32 * 1024 * 1024
+"""Bytes of a plain answer at most: it is needed whole, with what it decodes to beside it."""
+_JSON: Final[Header] = (b"content-type", b"application/json")
+_EVENTS: Final[Header] = (b"content-type", b"text/event-stream; charset=utf-8")
+_WITHOUT_CONTENT: Final = (Start, UsageEvent, FinishEvent, Failure, End)
+"""Events that are no answer yet, so that another one could still take its place."""
+
+
+class Translation:
+    """Implements `Passage`. `body` is the provider's request."""
+
+    hold_limit = ANSWER_LIMIT
+    passes_parts = False
+
+    def __init__(
+        self, client: Codec, provider: Codec, chat: Chat, to: Recipient, stamp: Stamp, losses: Losses
+    ) -> None:
+        """Translates the request.
+
+        Raises:
+            UnsupportedParameter: the target cannot honour it.
+            InvalidRequest: it contradicts itself.
+        """
+        self._client = client
+        self._provider = provider
+        self._chat = chat
+        self._stamp = stamp
+        self._losses = losses
+        self.usage: Usage | None = None
+        """What the provider has reported, however the call ends."""
+        self.body = provider.write_request(chat, to, losses)
+
+    def relay(self, head: Head) -> Relay | None:
+        return (
+            Translated(self, self._provider, self._client, self._chat, self._stamp)
+            if self._chat.stream
+            else None
+        )
+
+    def fails(self, head: Head) -> bool:
+        return head.status != 200
+
+    def failure(self, head: Head, body: bytes) -> CallError:
+        if 300 <= head.status < 400 or not body:
+            return answer.unreadable(head)
+        return told(self._provider.read_error(head.status, body), answer.retry_after_s(head.passed))
+
+    def plain(self, body: bytes) -> bytes:
+        whole = self._provider.read_answer(body)
+        self.usage = whole.usage
+        return self._client.write_answer(whole, self._chat, self._stamp, self._losses)
+
+    def headers(self, head: Head) -> Sequence[Header]:
+        is_stream = self._chat.stream and self._chat.framing == "sse"
+        fields = [field for field in head.passed if field[0] not in _OWN]
+        fields.append(_EVENTS if is_stream else _JSON)
+        if self._losses.dropped:
+            fields.append((b"x-llmgw-dropped", _listed(self._losses.dropped)))
+        return fields
+
+
+_OWN: Final = frozenset({b"content-type", b"content-encoding", b"content-language", b"request-id"})
+"""What the provider said of its own body, or in its own dialect."""
+
+
+def _listed(names: Sequence[str]) -> bytes:
+    """Field names as one header value; they may hold whatever a client wrote."""
+    return ", ".join(names).encode("ascii", "backslashreplace").translate(None, bytes(range(32)))[:2000]
+
+
+def told(error: ProviderError, retry_after_s: float | None) -> CallError:
+    """A provider's error as the gateway tells it: its own account's troubles are never the client's."""
+    retry_after_s = retry_after_s if retry_after_s is not None else error.retry_after_s
+    detail = f"provider answered {error.status}: {error.message}"
+    if error.status in answer.CREDENTIAL_STATUSES:
+        return UpstreamCredentials(answer.CREDENTIALS_REFUSED, detail=detail)
+    if 400 <= error.status < 500:
+        return UpstreamRefused(
+            error.status, error.code, error.message, param=error.param, retry_after_s=retry_after_s
+        )
+    return UpstreamFailed(
+        f"The provider failed with status {error.status}: {error.message}",
+        retry_after_s=retry_after_s,
+        detail=detail,
+    )
+
+
+class Translated:
+    """The relay between two dialects; implements `Relay`."""
+
+    __slots__ = (
+        "_held",
+        "_holding",
+        "_reader",
+        "_translation",
+        "_writer",
+        "ended",
+        "has_content",
+        "provider_error",
+    )
+
+    def __init__(
+        self, translation: Translation, provider: Codec, client: Codec, chat: Chat, stamp: Stamp
+    ) -> None:
+        self._translation = translation
+        self._reader = provider.stream_reader()
+        self._writer = client.stream_writer(chat, stamp)
+        self._held = b""
+        self._holding = True
+        self.has_content = False
+        self.ended = False
+        self.provider_error: str | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        return self._written(self._reader.feed(data))
+
+    def end(self) -> tuple[bytes, UpstreamFailed | None]:
+        try:
+            rest = self._written(self._reader.end())
+        except UpstreamFailed as error:
+            return b"", error
+        return self.release() + rest, None
+
+    def _written(self, events: list[Event]) -> bytes:
+        pieces = []
+        for event in events:
+            if isinstance(event, _WITHOUT_CONTENT):
+                self._note(event)
+            else:
+                self.has_content = True
+            pieces.append(self._writer.write(event))
+        piece = b"".join(pieces)
+        if not self._holding:
+            return piece
+        self._held += piece
+        if self.has_content or self.ended or len(self._held) > HOLD_LIMIT:
+            return self.release()
+        return b""
+
+    def _note(self, event: Event) -> None:
+        """Take what an event without content says; UpstreamFailed while another answer is still possible."""
+        match event:
+            case UsageEvent(usage=usage):
+                self._translation.usage = usage
+            case Failure(error=error):
+                if self._holding and not self.has_content:
+                    raise _failed(error)
+                self.provider_error = error.message
+            case End():
+                self.ended = True
+
+    def release(self) -> bytes:
+        held, self._held = self._held, b""
+        self._holding = False
+        return held
+
+    def broken(self, error: CallError, request_id: str) -> bytes:
+        return self._writer.broken(error, request_id)
+
+
+def _failed(error: ProviderError) -> UpstreamFailed:
+    return UpstreamFailed(
+        f"The provider reported an error: {error.message}",
+        retry_after_s=error.retry_after_s,
+        detail=f"in the stream, as {error.status} {error.type or error.code or ''}: {error.message}",
+    )
