@@ -452,7 +452,7 @@ class MediaDelta(Struct, frozen=True, kw_only=True):
 
 
 class NativeDelta(Struct, frozen=True, kw_only=True):
-    """An event or a part that only its dialect has; `part` is set where it is a whole part."""
+    """An event or a part that only its dialect has."""
 
     dialect: str
     kind: str

@@ -26,7 +26,11 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     path: bytes
     """As clients ask for it."""
     suffix: bytes
-    """Appended to the path of the provider's base URL."""
+    """Appended to the path of the provider's base URL; with `names_model`, behind `path` and the model."""
+    names_model: bool = False
+    """Whether the model stands in the path, between `path` and `suffix`, and not in the body."""
+    streams: bool = False
+    """With `names_model`: whether the answer is a stream; otherwise the body says so."""
     types: Mapping[str, FieldType] = {}
     """Fields whose JSON type is checked before anything is sent."""
 

@@ -35,7 +35,7 @@ def request(body: bytes) -> Members:
     """A client's request body. Raises InvalidRequest where it is no JSON object."""
     try:
         data = _decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
     if not isinstance(data, dict):
         raise InvalidRequest("The request body must be a JSON object.")
@@ -46,7 +46,7 @@ def answer(body: bytes) -> Members:
     """A provider's answer or one event of it. Raises UpstreamFailed where it is no JSON object."""
     try:
         data = _decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         shown = body[:200].decode("utf-8", "replace")
         raise UpstreamFailed("The provider's answer is not JSON.", detail=f"{error}: {shown}") from None
     if not isinstance(data, dict):

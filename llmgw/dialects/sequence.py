@@ -2,7 +2,8 @@
 
 Only parallel tool calls are ever interleaved (OpenAI's chat allows it; a few hosts do it). A call is known to be
 over when its arguments are a whole JSON document, so deltas of later blocks wait just until then, or until the
-choice finishes. Streams that come in order pass without delay.
+choice finishes: a call that has said nothing but its name may still get arguments. Streams that come in order pass
+without delay.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ class InSequence:
             self._note(event)
             return [event, *self._flush()] if self._waiting else [event]
         if event.block in self._over:
+            if isinstance(event, CitationDelta):
+                return []  # OpenAI cites at the end of all; a closed text can take no more
             raise UpstreamFailed("The provider went on with a tool call after it was complete.")
         if self._waiting or not self._is_over():
             self._waiting.setdefault(event.block, []).append(event)
@@ -71,11 +74,10 @@ class InSequence:
 
     def _is_over(self) -> bool:
         """Whether the current block can be taken to be complete when another begins."""
-        text = "".join(self._arguments or ())
-        if not text:
+        if self._arguments is None:
             return True
         try:
-            _check(text)
+            _check("".join(self._arguments))
         except msgspec.DecodeError:
             return False
         return True

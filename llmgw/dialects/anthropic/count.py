@@ -1,0 +1,24 @@
+"""The answer of `POST /v1/messages/count_tokens`."""
+
+from __future__ import annotations
+
+from llmgw.dialects.anthropic import spelling
+from llmgw.dialects.members import Members, of_provider
+
+
+def read(body: bytes) -> int:
+    """The tokens that the provider counted.
+
+    Raises:
+        UpstreamFailed: it is no such answer.
+    """
+    of = Members(spelling.answer(body), "", of_provider)
+    tokens = of.integer("input_tokens")
+    if tokens is None or tokens < 0:
+        raise of.wrong("input_tokens", "a count of tokens")
+    return tokens
+
+
+def write(tokens: int) -> bytes:
+    """The body of the answer."""
+    return spelling.to_client({"input_tokens": tokens})
