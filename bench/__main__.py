@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import clients, servers
+from bench import clients, servers, translation
 from bench.clients import Address
 from bench.servers import GATEWAY_CORE, LOAD_CORE, Process
 
@@ -52,6 +52,7 @@ def main() -> None:
             "machine": machine(),
             "plain": _plain(Path(folder), options.rounds, options.seconds),
             "streams": _streams(Path(folder), options.rounds),
+            "translation": translation.measure(Path(folder), options.rounds, options.seconds, _wrk),
         }
         if options.soak:
             results["soak"] = _soak(Path(folder), options.soak)
@@ -134,10 +135,16 @@ def _plain(folder: Path, rounds: int, seconds: int) -> dict[str, Any]:
     return medians
 
 
-def _wrk(folder: Path, process: Process, seconds: int) -> tuple[int, float]:
+def _wrk(
+    folder: Path,
+    process: Process,
+    seconds: int,
+    path: str = "/v1/chat/completions",
+    body: str = servers.BODY,
+) -> tuple[int, float]:
     """Requests and requests/s at 64 connections; any other answer than 2xx ends the run."""
     script = folder / f"{process.name}.lua"
-    body = servers.BODY.replace("'", "\\'")
+    body = body.replace("'", "\\'")
     script.write_text(
         f"wrk.method = 'POST'\nwrk.body = '{body}'\n"
         "wrk.headers['content-type'] = 'application/json'\n"
@@ -145,7 +152,7 @@ def _wrk(folder: Path, process: Process, seconds: int) -> tuple[int, float]:
     )
     done = subprocess.run(
         ["wrk", "-t1", "--timeout", "20s", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(script),
-         f"http://127.0.0.1:{process.port}/v1/chat/completions"],
+         f"http://127.0.0.1:{process.port}{path}"],
         capture_output=True, text=True, timeout=seconds + 30, check=True,
     )  # fmt: skip
     if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
@@ -224,6 +231,7 @@ def _table(results: dict[str, Any]) -> str:
             lines.append(f"{f'added {what}':24}" + "".join(added))
     lines.append("")
     lines += [f"CPU us per relayed chunk, {name}: {value}" for name, value in results["streams"].items()]
+    lines += [f"translation, {name}: {value}" for name, value in results["translation"].items()]
     if "soak" in results:
         lines.append(
             "Memory under load: " + ", ".join(f"{name} {value}" for name, value in results["soak"].items())

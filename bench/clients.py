@@ -92,8 +92,10 @@ async def _at_rate(target: Address, rate: int, seconds: float) -> list[float]:
     return waits[count // 10 :]
 
 
-# What a complete stream ends with, whoever framed the chunk that holds it.
-_END = b"data: [DONE]\n\n\r\n0\r\n\r\n"
+# What a complete stream ends with, of OpenAI's API or Anthropic's, whoever framed the chunk that holds it.
+_LAST = b"\r\n0\r\n\r\n"
+_ENDS = (b"data: [DONE]\n\n" + _LAST, b'data: {"type":"message_stop"}\n\n' + _LAST)
+_TAIL = max(map(len, _ENDS))
 
 
 class _Stream(asyncio.Protocol):
@@ -106,13 +108,13 @@ class _Stream(asyncio.Protocol):
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]  # uvloop's own class
 
     def data_received(self, data: bytes) -> None:
-        self._events += data.count(b"data: {")
-        self._tail = (self._tail + data)[-len(_END) :]
-        if self._tail.endswith(b"\r\n0\r\n\r\n") and not self._ended.done():
-            if self._tail == _END:
+        self._events += data.count(b'"delta":{')
+        self._tail = (self._tail + data)[-_TAIL:]
+        if self._tail.endswith(_LAST) and not self._ended.done():
+            if self._tail.endswith(_ENDS):
                 self._ended.set_result(self._events)
             else:
-                self._ended.set_exception(RuntimeError("a stream ended without [DONE]"))
+                self._ended.set_exception(RuntimeError("a stream ended without its terminator"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._ended.done():

@@ -1,11 +1,13 @@
 """A mock provider for streams: every client of a tick gets its chunk in one turn of the loop.
 
-`python -m bench.provider` prints its port. A POST is answered with CHUNKS events, INTERVAL_S apart, then `[DONE]`.
+`python -m bench.provider SECONDS` prints its port. A POST is answered with CHUNKS events, so many seconds apart, the
+last of which has the finish reason, then `[DONE]`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Final
 
 import uvloop
@@ -17,6 +19,7 @@ _EVENT: Final = (
     b'data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1760000000,"model":"gpt-4o",'
     b'"choices":[{"index":0,"delta":{"content":" token"},"finish_reason":null}]}\n\n'
 )
+_FINISH: Final = _EVENT.replace(b'{"content":" token"},"finish_reason":null', b'{},"finish_reason":"stop"')
 _DONE: Final = b"data: [DONE]\n\n"
 
 
@@ -25,6 +28,7 @@ def _chunk(data: bytes) -> bytes:
 
 
 _EVENT_CHUNK: Final = _chunk(_EVENT)
+_FINISH_CHUNK: Final = _chunk(_FINISH)
 _LAST: Final = _chunk(_DONE) + b"0\r\n\r\n"
 
 
@@ -52,7 +56,7 @@ class _Connection(asyncio.Protocol):
         self._streams.pop(self, None)
 
 
-async def _serve() -> None:
+async def _serve(interval_s: float) -> None:
     loop = asyncio.get_running_loop()
     streams: dict[_Connection, int] = {}
     server = await loop.create_server(lambda: _Connection(streams), "127.0.0.1", 0, backlog=1024)
@@ -60,15 +64,18 @@ async def _serve() -> None:
     due = loop.time()
     while True:
         for connection, left in list(streams.items()):
-            if left:
+            if left == 1:
+                connection.transport.write(_FINISH_CHUNK)
+                streams[connection] = 0
+            elif left:
                 connection.transport.write(_EVENT_CHUNK)
                 streams[connection] = left - 1
             else:
                 connection.transport.write(_LAST)
                 del streams[connection]
-        due += INTERVAL_S
+        due += interval_s
         await asyncio.sleep(max(0.0, due - loop.time()))
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve())
+    uvloop.run(_serve(float(sys.argv[1])))

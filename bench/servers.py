@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from bench.provider import INTERVAL_S
+
 LOAD_CORE: Final = 1
 GATEWAY_CORE: Final = 0
 ANSWER: Final = json.dumps(
@@ -48,11 +50,11 @@ class Process:
     port: int
     key: str = "none"
 
-    def request(self, *, stream: bool = False) -> bytes:
+    def request(self, path: str = "/v1/chat/completions", body: str = BODY, *, stream: bool = False) -> bytes:
         """One request's bytes."""
-        body = BODY[:-1] + ',"stream":true}' if stream else BODY
+        body = body[:-1] + ',"stream":true}' if stream else body
         return (
-            f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{self.port}\r\ncontent-type: application/json\r\n"
+            f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{self.port}\r\ncontent-type: application/json\r\n"
             f"authorization: Bearer {self.key}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
         ).encode()
 
@@ -167,9 +169,9 @@ def plain_provider(folder: Path) -> Iterator[Process]:
 
 
 @contextlib.contextmanager
-def stream_provider() -> Iterator[Process]:
+def stream_provider(interval_s: float = INTERVAL_S) -> Iterator[Process]:
     """The paced mock of `bench/provider.py`."""
-    command = [sys.executable, "-m", "bench.provider"]
+    command = [sys.executable, "-m", "bench.provider", str(interval_s)]
     with _running(command, LOAD_CORE, output=subprocess.PIPE) as process:
         assert process.stdout is not None
         yield Process("provider", process.pid, int(process.stdout.readline()))

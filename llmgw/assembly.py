@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -22,9 +23,15 @@ from msgspec import Struct
 from llmgw.config import schema
 from llmgw.config.read import load
 from llmgw.config.schema import Config, Timeouts
-from llmgw.dialects.anthropic.dialect import VERSION
+from llmgw.dialects import hosts
+from llmgw.dialects.anthropic.dialect import MESSAGES, VERSION
+from llmgw.dialects.auth import credential
+from llmgw.dialects.codec import Codec
 from llmgw.dialects.dialect import ModelCard
-from llmgw.dialects.known import DIALECTS
+from llmgw.dialects.gemini.dialect import GENERATE_CONTENT
+from llmgw.dialects.hosts import Host
+from llmgw.dialects.known import CODECS, DIALECTS
+from llmgw.dialects.openai import CHAT_COMPLETIONS
 from llmgw.errors import CallError, ConfigInvalid
 from llmgw.flow.gateway import MODEL_CREATED, Gateway, Provider, Target, target_of
 from llmgw.flow.watch import Watch
@@ -39,13 +46,6 @@ from llmgw.telemetry import Telemetry
 from llmgw.upstream.http1 import Http1Client
 from llmgw.upstream.httpx_transport import HttpxTransport
 from llmgw.upstream.simulator import Simulator
-
-PUBLIC_URLS: Final = {
-    "openai": "https://api.openai.com/v1",
-    "anthropic": "https://api.anthropic.com",
-    "gemini": "https://generativelanguage.googleapis.com",
-}
-"""Where a provider is when `base_url` does not say, by dialect."""
 
 REACH_S: Final = 5.0
 """How long `reach` waits for a provider's answer."""
@@ -122,7 +122,7 @@ async def _ask(name: str, settings: schema.Provider) -> Reach:
     if settings.dialect == "simulator" or settings.dialect not in DIALECTS:
         return Reach()
     provider = _provider(name, settings, None)
-    path = provider.base_path + (b"/models" if settings.dialect == "openai" else b"/v1/models")
+    path = provider.base_path + _LISTS[settings.dialect]
     headers = (*provider.headers, (b"accept-encoding", b"identity"))
     if settings.dialect == "anthropic":
         headers += ((b"anthropic-version", VERSION),)
@@ -144,6 +144,9 @@ async def _ask(name: str, settings: schema.Provider) -> Reach:
         await provider.upstream.aclose()
     skew = None if date is None else time.time() - parsedate_to_datetime(date).timestamp()
     return Reach(status=status, wait_s=time.monotonic() - began, clock_skew_s=skew)
+
+
+_LISTS: Final = {"openai": b"/models", "anthropic": b"/v1/models", "gemini": b"/v1beta/models"}
 
 
 class _Answer:
@@ -212,7 +215,7 @@ class Installation:
     def assemble(self, config: Config, previous: Gateway | None) -> Gateway:
         """A gateway for `config`; transports of providers that did not change are taken from `previous`."""
         providers = {name: _provider(name, settings, previous) for name, settings in config.providers.items()}
-        targets = {name: _target(model.targets[0], providers) for name, model in config.models.items()}
+        targets = {name: _target(model, providers) for name, model in config.models.items()}
         cards = {
             name: ModelCard(id=name, owned_by=target.provider.name, created=MODEL_CREATED)
             for name, target in targets.items()
@@ -226,6 +229,7 @@ class Installation:
             providers=providers,
             targets=targets,
             cards=cards,
+            direct={},
         )
 
 
@@ -248,29 +252,56 @@ def _provider(name: str, settings: schema.Provider, previous: Gateway | None) ->
     else:
         upstream = _upstream(settings)
     simulated = settings.dialect == "simulator"
-    dialect = DIALECTS.get(settings.dialect)
+    host = _host(settings)
+    query = host.query if settings.api_version is None else f"api-version={settings.api_version}"
     headers: tuple[Header, ...] = ()
-    if settings.api_key is not None and dialect is not None:
-        headers = dialect.credential(settings.api_key.reveal())
+    if settings.api_key is not None:
+        headers = credential(host.auth, settings.api_key.reveal())
     return Provider(
         name=name,
-        dialects=frozenset(DIALECTS) if simulated else frozenset({settings.dialect}),
+        dialects=_SIMULATED if simulated else frozenset({settings.dialect}),
+        host=host,
+        query=f"?{query}".encode() if query else b"",
         upstream=upstream,
         base_path=b"" if simulated else urlsplit(base_url(settings)).path.rstrip("/").encode(),
         full_paths=simulated,
         timeouts=settings.timeouts,
         headers=headers,
         credential=settings.credential,
+        codec=_codec(settings.api) or _CODECS[host.dialect],
+        capabilities=settings.capabilities,
+        drops=settings.on_unsupported == "drop",
     )
 
 
+_SIMULATED: Final = frozenset({"openai", "anthropic"})
+"""The dialects that the simulator answers in; others are translated for it."""
+_CODECS: Final[Mapping[str, Codec]] = {
+    "openai": CODECS[CHAT_COMPLETIONS.name],
+    "anthropic": CODECS[MESSAGES.name],
+    "gemini": CODECS[GENERATE_CONTENT.name],
+}
+"""How providers are written to, by dialect, where their `api` does not say."""
+
+
+def _codec(api: schema.Api | None) -> Codec | None:
+    return None if api is None else CODECS[api]
+
+
 def base_url(settings: schema.Provider) -> str:
-    """The provider's address, its own or the public one of its dialect."""
-    return settings.base_url or PUBLIC_URLS[settings.dialect]
+    """The provider's address, its own or its host's public one."""
+    return settings.base_url or _host(settings).base_url or ""
+
+
+def _host(settings: schema.Provider) -> Host:
+    if settings.host is not None:
+        return hosts.HOSTS[settings.host]
+    # The simulator takes translated calls through OpenAI's API.
+    return hosts.of("openai" if settings.dialect == "simulator" else settings.dialect, settings.base_url)
 
 
 def _same_transport(old: schema.Provider, new: schema.Provider) -> bool:
-    fields = ("dialect", "base_url", "transport", "proxy", "allow_private", "simulator")
+    fields = ("dialect", "base_url", "host", "transport", "proxy", "allow_private", "simulator")
     return all(getattr(old, field) == getattr(new, field) for field in fields)
 
 
@@ -284,12 +315,20 @@ def _upstream(settings: schema.Provider) -> Upstream:
     return Http1Client(origin, allow_private=settings.allow_private)
 
 
-def _target(written: str | schema.Target, providers: dict[str, Provider]) -> Target:
+def _target(model: schema.Model, providers: dict[str, Provider]) -> Target:
+    written = model.targets[0]
     target = schema.Target(use=written) if isinstance(written, str) else written
-    provider_name, _, model = target.use.partition("/")
+    provider_name, _, model_id = target.use.partition("/")
     provider = providers[provider_name]
     overrides = msgspec.structs.asdict(target.timeouts)
     timeouts: Timeouts = msgspec.structs.replace(
         provider.timeouts, **{name: value for name, value in overrides.items() if value is not None}
     )
-    return target_of(provider, model, timeouts)
+    return target_of(
+        provider,
+        model_id,
+        timeouts=timeouts,
+        codec=_codec(target.api),
+        capabilities=model.capabilities,
+        drops=None if model.on_unsupported is None else model.on_unsupported == "drop",
+    )

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from llmgw.canonical import Usage
 from llmgw.errors import CallError
 from llmgw.keyring.envelope import DataKey, SealedSecret
 from llmgw.rules.access import KeyRecord
@@ -328,6 +329,8 @@ class CallRecord(Struct, kw_only=True):
     overhead_s: float = 0.0
     """Total minus the wait for the provider."""
     first_token_s: float | None = None
+    usage: Usage | None = None
+    """What the provider reported of a translated call, also where the call failed after it."""
 
 
 class Sink(Protocol):

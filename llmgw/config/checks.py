@@ -27,7 +27,11 @@ _KMS_FIELDS: Final[Mapping[str, str]] = {
     "mount": "vault",
     "key": "vault",
 }
+_DIALECTS: Final[Mapping[str, str]] = {"anthropic": "anthropic", "gemini": "gemini"}
+"""Of hosts whose dialect is not openai."""
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+_LOCAL: Final = frozenset({"ollama", "vllm", "lmstudio"})
+"""Hosts that run on one's own machine, without a secret unless told to."""
 _MODEL_ID_LIMIT: Final = 256
 
 
@@ -171,11 +175,22 @@ class _Checks:
         if provider.api_key is not None and provider.credential is not None:
             self._fail((*place, "credential"), "and api_key exclude each other; keep one.")
         self._proxy(place, provider)
+        self._api(place, provider)
         host = self._base_url(place, provider)
         secret = provider.api_key is not None or provider.credential is not None
-        public = provider.base_url is None or host in _PUBLIC_HOSTS
+        public = (provider.base_url is None and provider.host not in _LOCAL) or host in _PUBLIC_HOSTS
         if public and not secret and self._sound(place):
             self._warn(place, "has no secret; give it api_key: ${VARIABLE}, or credential: NAME.")
+
+    def _api(self, place: Place, provider: Provider) -> None:
+        """Settings that belong to one dialect or one host."""
+        if provider.host in ("azure", "azure-v1") and provider.base_url is None:
+            self._fail((*place, "host"), "needs base_url: https://RESOURCE.openai.azure.com.")
+        if provider.api is not None and provider.dialect != "openai":
+            self._fail((*place, "api"), "goes with dialect: openai.")
+        dialect = _DIALECTS.get(provider.host or "", "openai")
+        if provider.host is not None and dialect != provider.dialect:
+            self._fail((*place, "host"), f"speaks the {dialect} dialect.")
 
     def _proxy(self, provider_place: Place, provider: Provider) -> None:
         place = (*provider_place, "proxy")

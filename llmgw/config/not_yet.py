@@ -38,7 +38,6 @@ NOT_YET: Final[Mapping[Place, tuple[Callable[[Any], bool], str]]] = {
     ("telemetry", "otlp_endpoint"): (_differs_from(_TELEMETRY.otlp_endpoint), "traces are not exported"),
     ("telemetry", "sample"): (_differs_from(_TELEMETRY.sample), "traces are not exported"),
     ("telemetry", "content"): (_differs_from(_TELEMETRY.content), "no content is kept"),
-    ("providers", "*", "dialect"): (lambda dialect: dialect == "gemini", "calls to it are refused"),
     ("models", "*", "targets"): (lambda targets: len(targets) > 1, "only the first target is used"),
     ("models", "*", "strategy"): (_differs_from("fallback"), "the first target is used"),
     ("models", "*", "retries"): (_always, "each call is tried once"),

@@ -35,6 +35,11 @@ Fraction = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
 
 Dialect = Literal["openai", "anthropic", "gemini", "simulator"]
+HostName = Literal[
+    "openai", "anthropic", "gemini", "azure", "azure-v1", "groq", "mistral", "deepseek", "xai", "together", "fireworks",
+    "openrouter", "perplexity", "cerebras", "ollama", "vllm", "lmstudio",
+]  # fmt: skip
+"""The rows of `dialects/hosts.py`, which stand a layer above; a test compares the two."""
 Strategy = Literal["fallback", "weighted", "cheapest", "fastest", "least_busy"]
 
 
@@ -139,6 +144,28 @@ class Simulation(Section):
     cut_rate: Annotated[Fraction, Meta(description="Share of calls broken off halfway.")] = 0.0
 
 
+class Capabilities(Section):
+    """What a model can do, where the built-in table does not know it or is wrong; null leaves it to the table."""
+
+    vision: Annotated[bool | None, Meta(description="Takes images.")] = None
+    audio: Annotated[bool | None, Meta(description="Takes sound.")] = None
+    documents: Annotated[bool | None, Meta(description="Takes documents such as PDF.")] = None
+    tools: Annotated[bool | None, Meta(description="Calls functions.")] = None
+    json_schema: Annotated[bool | None, Meta(description="Keeps to a JSON Schema.")] = None
+    reasoning: Annotated[
+        Literal["none", "effort", "budget", "adaptive", "level"] | None,
+        Meta(
+            description="How it is told to think: not at all, by effort, token budget, adaptively, by level."
+        ),
+    ] = None
+    sampling: Annotated[bool | None, Meta(description="Takes temperature and top_p.")] = None
+    max_output: Annotated[Count | None, Meta(description="Tokens of its longest answer.")] = None
+
+
+OnUnsupported = Literal["refuse", "drop"]
+Api = Literal["chat_completions", "responses"]
+
+
 class Provider(Section):
     """One upstream account: its wire format, address, secret and patience."""
 
@@ -151,6 +178,16 @@ class Provider(Section):
             description="As the provider's own SDK takes it: OpenAI with /v1, Anthropic and Gemini without. "
             "Default: the provider's public API."
         ),
+    ] = None
+    host: Annotated[
+        HostName | None,
+        Meta(
+            description="Whose peculiarities the wire format has; default: what base_url's domain says, or "
+            "the dialect's own provider. Gives the default of base_url."
+        ),
+    ] = None
+    api_version: Annotated[
+        Text | None, Meta(description="azure: the api-version of deployment URLs, instead of our default.")
     ] = None
     api_key: Annotated[
         Secret | None, Meta(description="The provider's secret, from the environment: ${OPENAI_API_KEY}.")
@@ -170,6 +207,21 @@ class Provider(Section):
         bool, Meta(description="Allow private, loopback and link-local addresses: local models.")
     ] = False
     simulator: Simulation | None = None
+    api: Annotated[
+        Api | None,
+        Meta(
+            description="openai: the API that translated calls are sent through; default chat_completions. "
+            "With responses, chat completions are translated too."
+        ),
+    ] = None
+    on_unsupported: Annotated[
+        OnUnsupported,
+        Meta(
+            description="A parameter that a target cannot honour: refuse the call with 400, or drop the "
+            "parameter and say so in x-llmgw-dropped."
+        ),
+    ] = "refuse"
+    capabilities: Capabilities = Capabilities()
 
 
 class Target(Section):
@@ -178,6 +230,7 @@ class Target(Section):
     use: Annotated[Text, Meta(description="provider/model, such as openai/gpt-4o.")]
     weight: Annotated[float, Meta(ge=0, description="Share of the calls, with strategy: weighted.")] = 1.0
     timeouts: TimeoutOverrides = TimeoutOverrides()
+    api: Annotated[Api | None, Meta(description="As the provider's api, for this target alone.")] = None
 
 
 RetryClass = Annotated[int, Meta(ge=400, le=599)] | Literal["connect", "timeout"]
@@ -202,6 +255,10 @@ class Model(Section):
     ]
     strategy: Annotated[Strategy, Meta(description="How a target is chosen.")] = "fallback"
     retries: Retries = Retries()
+    on_unsupported: Annotated[
+        OnUnsupported | None, Meta(description="As the provider's, for this name alone.")
+    ] = None
+    capabilities: Capabilities = Capabilities()
 
 
 class Telemetry(Section):

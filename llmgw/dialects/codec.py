@@ -146,7 +146,7 @@ class Codec(Protocol):
     """One wire API."""
 
     name: str
-    """As `Chat.dialect` has it: openai_chat, openai_responses, anthropic, gemini, bedrock."""
+    """As `Chat.dialect` has it: openai_chat, openai_responses, anthropic, gemini."""
     names: Mapping[str, str]
     """This API's own names of canonical fields where they differ, for errors: {"stop": "stop_sequences"}."""
 

@@ -52,8 +52,9 @@ class InSequence:
             self._note(event)
             return [event, *self._flush()] if self._waiting else [event]
         if event.block in self._over:
-            if isinstance(event, CitationDelta):
-                return []  # OpenAI cites at the end of all; a closed text can take no more
+            if isinstance(event, CitationDelta | NativeDelta):
+                # OpenAI cites, and tells of its own tools, after all; a closed block can take no more.
+                return []
             raise UpstreamFailed("The provider went on with a tool call after it was complete.")
         if self._waiting or not self._is_over():
             self._waiting.setdefault(event.block, []).append(event)

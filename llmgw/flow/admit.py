@@ -10,7 +10,7 @@ from typing import Final
 
 from llmgw.dialects import body as bodies
 from llmgw.dialects.body import Body
-from llmgw.errors import InvalidApiKey, InvalidRequest
+from llmgw.errors import InvalidApiKey
 from llmgw.flow.call import Call, Stage
 from llmgw.flow.gateway import Gateway, Target
 from llmgw.keyring import virtual_key
@@ -67,25 +67,25 @@ async def authenticate(
     return record
 
 
-def admit(gateway: Gateway, call: Call, key: KeyRecord, raw: bytes) -> tuple[Body, Target]:
+def admit(gateway: Gateway, call: Call, key: KeyRecord, model: str | None, raw: bytes) -> tuple[Body, Target]:
     """Read the body and choose the target for an authenticated caller; notes both in `call`.
+
+    Args:
+        model: from the path, where the API has it there.
 
     Raises:
         CallError: any refusal; nothing has been sent to a provider.
     """
     call.org = key.org
     call.key_id = key.id
-    body = bodies.read(raw, call.operation.types)
+    if model is None:
+        body = bodies.read(raw, call.operation.types)
+    else:
+        body = bodies.read_nameless(raw, call.operation.types, model, call.operation.streams)
     call.streamed = body.stream
     target = gateway.target(body.model)
     call.model_asked = body.model
     access.require_model(key, body.model)
-    if call.dialect.name not in target.provider.dialects:
-        raise InvalidRequest(
-            f"The model {body.model!r} is served by a provider that does not speak the "
-            f"{call.dialect.name} API; ask for it through the API of {', '.join(target.provider.dialects)}.",
-            param="model",
-        )
     call.provider = target.provider.name
     call.model = target.model
     call.enter(Stage.ADMITTED)

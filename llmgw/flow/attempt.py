@@ -94,6 +94,7 @@ class Attempt:
                 self._transfer.abort()
             if call.upstream_ended_at is None:
                 call.upstream_ended_at = monotonic()
+            call.usage = self._passage.usage
         if error is not None:
             raise error
 

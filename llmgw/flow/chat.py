@@ -54,6 +54,7 @@ async def chat(
     presented: bytes | None,
     fields: dict[bytes, bytes],
     query: bytes,
+    model: str | None,
     raw: bytes,
 ) -> None:
     """Answer a POST of the data plane from a provider.
@@ -63,10 +64,11 @@ async def chat(
         presented: the virtual key as the client sent it, if it sent one.
         fields: the client's header fields by lower-case name.
         query: the query string without `?`.
+        model: from the path, where the API has it there.
         raw: the request body.
     """
     key = await authenticate(gateway.directory, credential, presented, call.time)
-    body, target = admit(gateway, call, key, raw)
+    body, target = admit(gateway, call, key, model, raw)
     await dispatch(gateway, call, key, target, body, fields, query, client)
 
 

@@ -6,25 +6,21 @@ only the dialect's `forwarded` ones pass: its key, cookies and hop-by-hop fields
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from llmgw.dialects.anthropic import dialect as anthropic
+from llmgw.dialects.auth import credential
 from llmgw.dialects.body import Body
-from llmgw.dialects.known import DIALECTS
 from llmgw.errors import ClientGone, IntegrityError, UpstreamCredentials
 from llmgw.flow.attempt import Attempt
 from llmgw.flow.call import Call
 from llmgw.flow.gateway import Gateway, Provider, Target
-from llmgw.flow.passage import Unchanged
+from llmgw.flow.outbound import Estimate, outbound
 from llmgw.ports import Client, Header, UpstreamRequest
 from llmgw.rules.access import KeyRecord
 
 # Compressed answers could not be relayed event by event, nor counted.
-_UNCHANGED: Final = {
-    endpoint.name: Unchanged(dialect, endpoint)
-    for dialect in DIALECTS.values()
-    for endpoint in dialect.endpoints
-}
 _IDENTITY: Final[Header] = (b"accept-encoding", b"identity")
 
 
@@ -48,34 +44,54 @@ async def dispatch(
         CallError: nothing was sent to the client; it should hear of this error.
     """
     provider = target.provider
+    out = outbound(call, target, body, query)
+    if isinstance(out, Estimate):
+        _answer(call, client, (*target.headers, _JSON, _ESTIMATED), out.body)
+        return
     headers: list[Header] = []
-    for name in call.dialect.forwarded:
-        value = fields.get(name)
-        if value is not None:
-            headers.append((name, value))
-    if call.dialect.name == "anthropic" and b"anthropic-version" not in fields:
+    if out.accept is None:
+        for name in call.dialect.forwarded:
+            value = fields.get(name)
+            if value is not None:
+                headers.append((name, value))
+    else:
+        headers += ((b"content-type", b"application/json"), (b"accept", out.accept))
+        if b"user-agent" in fields:
+            headers.append((b"user-agent", fields[b"user-agent"]))
+    if provider.host.dialect == "anthropic" and (out.accept or b"anthropic-version" not in fields):
         headers.append((b"anthropic-version", anthropic.VERSION))
     headers += provider.headers or await _stored_credential(gateway, call, key, provider)
     headers.append(_IDENTITY)
     headers.append((b"traceparent", call.trace.header()))
     if call.trace.state is not None:
         headers.append((b"tracestate", call.trace.state))
-    path = provider.path(call.operation)
     request = UpstreamRequest(
         method=b"POST",
-        target=path + b"?" + query if query else path,
+        target=out.path,
         headers=tuple(headers),
-        body=body.with_model(target.model),
+        body=out.body,
     )
     if client.gone:
         raise ClientGone("The client closed the connection before its request was sent on.")
     extra = target.headers
     if gateway.directory.degraded is not None:
         extra = (*extra, (b"x-llmgw-degraded", gateway.directory.degraded.encode()))
-    passage = _UNCHANGED[call.endpoint]
-    await Attempt(call, passage, client, target.timeouts, extra, gateway.watch).run(
+    await Attempt(call, out.passage, client, target.timeouts, extra, gateway.watch).run(
         provider.upstream, request
     )
+
+
+def _answer(call: Call, client: Client, headers: Sequence[Header], body: bytes) -> None:
+    """Answer without asking anybody."""
+    call.status = 200
+    call.response_bytes = len(body)
+    client.start(200, headers, len(body))
+    client.write(body)
+    client.end()
+
+
+_JSON: Final[Header] = (b"content-type", b"application/json")
+_ESTIMATED: Final[Header] = (b"x-llmgw-usage-source", b"estimated")
 
 
 async def _stored_credential(
@@ -91,7 +107,7 @@ async def _stored_credential(
         raise UpstreamCredentials(_UNUSABLE, detail=f"{problem} does not open: {error}") from error
     if secret is None:
         raise UpstreamCredentials(_UNUSABLE, detail=f"{problem} is not set: llmgw credentials set")
-    return call.dialect.credential(secret.reveal())
+    return credential(provider.host.auth, secret.reveal())
 
 
 _UNUSABLE: Final = "The gateway has no usable credential for this model; tell the gateway's operator."

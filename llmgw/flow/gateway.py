@@ -7,11 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import quote
 
 from msgspec import Struct
+from msgspec.structs import asdict, replace
 
+from llmgw.config import schema
 from llmgw.config.schema import Config, Timeouts
+from llmgw.dialects.capabilities import Capabilities, of
+from llmgw.dialects.codec import Codec
 from llmgw.dialects.dialect import Endpoint, ModelCard
+from llmgw.dialects.hosts import Host
+from llmgw.dialects.known import CODECS
+from llmgw.dialects.openai import CHAT_COMPLETIONS
 from llmgw.errors import ModelNotFound
 from llmgw.flow.watch import Watch
 from llmgw.ports import Directory, Header, Sink, Upstream
@@ -24,6 +32,9 @@ class Provider(Struct, frozen=True, kw_only=True):
     dialects: frozenset[str]
     """Wire formats it takes: its own; the simulator takes every one."""
     upstream: Upstream
+    host: Host
+    query: bytes
+    """`?` and what goes with every request; empty where nothing does."""
     base_path: bytes
     full_paths: bool
     """Whether the base URL ends before the endpoint's whole path (the simulator)."""
@@ -31,9 +42,20 @@ class Provider(Struct, frozen=True, kw_only=True):
     headers: tuple[Header, ...]
     """The secret from the configuration as header fields; empty where `credential` names a stored one."""
     credential: str | None
+    codec: Codec
+    """How it is written to when a call is translated."""
+    capabilities: schema.Capabilities
+    """What the configuration says of all its models."""
+    drops: bool
+    """Whether a parameter that a model cannot honour is dropped and not refused."""
 
-    def path(self, endpoint: Endpoint) -> bytes:
-        """The request path at the provider."""
+    def path(self, endpoint: Endpoint, model: str) -> bytes:
+        """The request path at the provider, with the query that belongs to it."""
+        template = self.host.paths.get(endpoint.name)
+        if template is not None:
+            return self.base_path + template.replace("{model}", quote(model, safe="")).encode() + self.query
+        if endpoint.names_model:
+            return b"".join((self.base_path, endpoint.path, quote(model).encode(), endpoint.suffix))
         return endpoint.path if self.full_paths else self.base_path + endpoint.suffix
 
 
@@ -45,6 +67,16 @@ class Target(Struct, frozen=True, kw_only=True):
     timeouts: Timeouts
     headers: tuple[Header, ...]
     """What an answer says of its origin: x-llmgw-provider, x-llmgw-model."""
+    codec: Codec
+    capabilities: Capabilities
+    drops: bool
+
+    def serves(self, endpoint: Endpoint) -> bool:
+        """Whether the provider has the endpoint of its own dialect, and calls may go to it unchanged."""
+        offered = self.provider.host.endpoints
+        return (not offered or endpoint.name in offered) and not (
+            endpoint is CHAT_COMPLETIONS and self.codec is not CODECS[CHAT_COMPLETIONS.name]
+        )
 
 
 class Gateway(Struct, frozen=True, kw_only=True):
@@ -61,6 +93,8 @@ class Gateway(Struct, frozen=True, kw_only=True):
     """By the name that clients ask for: the configured models."""
     cards: Mapping[str, ModelCard]
     """What the list of models shows, by id."""
+    direct: dict[str, Target]
+    """Targets asked for as `provider/model`, made once; at most DIRECT_LIMIT."""
 
     def target(self, asked: str) -> Target:
         """The target for a model as a client names it: a configured name or `provider/model`.
@@ -68,7 +102,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
         Raises:
             ModelNotFound: neither.
         """
-        target = self.targets.get(asked)
+        target = self.targets.get(asked) or self.direct.get(asked)
         if target is not None:
             return target
         provider_name, _, model = asked.partition("/")
@@ -78,7 +112,10 @@ class Gateway(Struct, frozen=True, kw_only=True):
                 f"The model {asked[:200]!r} does not exist here; GET /v1/models lists the names you can use.",
                 param="model",
             )
-        return target_of(provider, model, provider.timeouts)
+        target = target_of(provider, model)
+        if len(self.direct) < DIRECT_LIMIT:
+            self.direct[asked] = target
+        return target
 
     def card(self, asked: str) -> ModelCard:
         """What is shown of one model; ModelNotFound where `target` would raise it."""
@@ -89,6 +126,9 @@ class Gateway(Struct, frozen=True, kw_only=True):
         return ModelCard(id=asked, owned_by=provider.name, created=MODEL_CREATED)
 
 
+DIRECT_LIMIT: Final = 1000
+"""Names a client makes up must not fill the memory; behind so many they are made anew each time."""
+_NOTHING_SAID: Final = schema.Capabilities()
 MODEL_CREATED: Final = 1_735_689_600
 """2025-01-01: the API wants a date of creation, and the gateway knows none."""
 
@@ -98,14 +138,31 @@ def _is_model_id(model: str) -> bool:
     return 0 < len(model) <= 256 and model.isascii() and model.isprintable()
 
 
-def target_of(provider: Provider, model: str, timeouts: Timeouts) -> Target:
-    """A target with its answer headers made once."""
+def target_of(
+    provider: Provider,
+    model: str,
+    *,
+    timeouts: Timeouts | None = None,
+    codec: Codec | None = None,
+    capabilities: schema.Capabilities = _NOTHING_SAID,
+    drops: bool | None = None,
+) -> Target:
+    """A target; what is not given is the provider's. `capabilities` go before those of the provider, and those
+    before the built-in table."""
     return Target(
         provider=provider,
         model=model,
-        timeouts=timeouts,
+        timeouts=timeouts or provider.timeouts,
         headers=(
             (b"x-llmgw-provider", provider.name.encode()),
             (b"x-llmgw-model", model.encode()),
         ),
+        codec=codec or provider.codec,
+        capabilities=_overridden(_overridden(of(model), provider.capabilities), capabilities),
+        drops=provider.drops if drops is None else drops,
     )
+
+
+def _overridden(known: Capabilities, said: schema.Capabilities) -> Capabilities:
+    given = {name: value for name, value in asdict(said).items() if value is not None}
+    return replace(known, **given) if given else known

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from llmgw.canonical import Usage
 from llmgw.dialects.dialect import Dialect, Endpoint
+from llmgw.dialects.gemini.dialect import STREAM_ARRAY
 from llmgw.errors import CallError
 from llmgw.flow import answer
 from llmgw.flow.answer import Head
+from llmgw.flow.array_relay import ArrayRelay
 from llmgw.flow.relay import Relay, StreamRelay
 from llmgw.ports import Header
 
@@ -27,6 +30,8 @@ class Passage(Protocol):
     """Bytes of a plain answer that are held until it is whole."""
     passes_parts: bool
     """Whether a larger one is passed on as it comes; otherwise it fails."""
+    usage: Usage | None
+    """What the provider has reported so far; None where nobody reads it."""
 
     def relay(self, head: Head) -> Relay | None:
         """The relay for an answer that is a stream; None for a plain one."""
@@ -59,13 +64,18 @@ class Unchanged:
     __slots__ = ("_dialect", "_endpoint")
     hold_limit = HOLD_LIMIT
     passes_parts = True
+    usage: Usage | None = None
 
     def __init__(self, dialect: Dialect, endpoint: Endpoint) -> None:
         self._dialect = dialect
         self._endpoint = endpoint
 
     def relay(self, head: Head) -> Relay | None:
-        return StreamRelay(self._dialect, self._endpoint) if head.is_event_stream else None
+        if head.is_event_stream:
+            return StreamRelay(self._dialect, self._endpoint)
+        if self._endpoint is STREAM_ARRAY and head.status == 200:
+            return ArrayRelay(self._dialect, self._endpoint)
+        return None
 
     def fails(self, head: Head) -> bool:
         return head.is_failure

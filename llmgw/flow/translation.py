@@ -29,7 +29,7 @@ from llmgw.ports import Header
 
 ANSWER_LIMIT: Final = 32 * 1024 * 1024
 """Bytes of a plain answer at most: it is needed whole, with what it decodes to beside it."""
-_JSON: Final[Header] = (b"content-type", b"application/json")
+JSON: Final[Header] = (b"content-type", b"application/json")
 _EVENTS: Final[Header] = (b"content-type", b"text/event-stream; charset=utf-8")
 _WITHOUT_CONTENT: Final = (Start, UsageEvent, FinishEvent, Failure, End)
 """Events that are no answer yet, so that another one could still take its place."""
@@ -70,9 +70,7 @@ class Translation:
         return head.status != 200
 
     def failure(self, head: Head, body: bytes) -> CallError:
-        if 300 <= head.status < 400 or not body:
-            return answer.unreadable(head)
-        return told(self._provider.read_error(head.status, body), answer.retry_after_s(head.passed))
+        return failure(self._provider, head, body)
 
     def plain(self, body: bytes) -> bytes:
         whole = self._provider.read_answer(body)
@@ -81,15 +79,27 @@ class Translation:
 
     def headers(self, head: Head) -> Sequence[Header]:
         is_stream = self._chat.stream and self._chat.framing == "sse"
-        fields = [field for field in head.passed if field[0] not in _OWN]
-        fields.append(_EVENTS if is_stream else _JSON)
-        if self._losses.dropped:
-            fields.append((b"x-llmgw-dropped", _listed(self._losses.dropped)))
-        return fields
+        return headers(head, _EVENTS if is_stream else JSON, self._losses)
 
 
 _OWN: Final = frozenset({b"content-type", b"content-encoding", b"content-language", b"request-id"})
 """What the provider said of its own body, or in its own dialect."""
+
+
+def headers(head: Head, content_type: Header, losses: Losses) -> Sequence[Header]:
+    """The head of a translated answer for the client."""
+    fields = [field for field in head.passed if field[0] not in _OWN]
+    fields.append(content_type)
+    if losses.dropped:
+        fields.append((b"x-llmgw-dropped", _listed(losses.dropped)))
+    return fields
+
+
+def failure(provider: Codec, head: Head, body: bytes) -> CallError:
+    """The error for an answer that is none of the API's answers."""
+    if 300 <= head.status < 400 or not body:
+        return answer.unreadable(head)
+    return _told(provider.read_error(head.status, body), answer.retry_after_s(head.passed))
 
 
 def _listed(names: Sequence[str]) -> bytes:
@@ -97,11 +107,11 @@ def _listed(names: Sequence[str]) -> bytes:
     return ", ".join(names).encode("ascii", "backslashreplace").translate(None, bytes(range(32)))[:2000]
 
 
-def told(error: ProviderError, retry_after_s: float | None) -> CallError:
+def _told(error: ProviderError, retry_after_s: float | None) -> CallError:
     """A provider's error as the gateway tells it: its own account's troubles are never the client's."""
     retry_after_s = retry_after_s if retry_after_s is not None else error.retry_after_s
     detail = f"provider answered {error.status}: {error.message}"
-    if error.status in answer.CREDENTIAL_STATUSES:
+    if error.status in answer.CREDENTIAL_STATUSES or error.code == "API_KEY_INVALID":  # Gemini's 400
         return UpstreamCredentials(answer.CREDENTIALS_REFUSED, detail=detail)
     if 400 <= error.status < 500:
         return UpstreamRefused(

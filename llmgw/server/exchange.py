@@ -11,11 +11,9 @@ import re
 import time
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from llmgw.dialects.dialect import Dialect, Endpoint
 from llmgw.errors import CallError
 from llmgw.flow import chat
 from llmgw.flow.admit import authenticate
@@ -23,6 +21,7 @@ from llmgw.flow.call import Call
 from llmgw.flow.gateway import Gateway
 from llmgw.ports import Header, Source
 from llmgw.rules import trace
+from llmgw.server.paths import Found
 from llmgw.server.replies import reply
 from llmgw.server.steps import Steps
 
@@ -58,7 +57,7 @@ class Exchange:
         "lane",
         "max_body_bytes",
         "method",
-        "path",
+        "model",
         "proven",
         "query",
         "refusal",
@@ -73,30 +72,24 @@ class Exchange:
         self,
         lane: Lane,
         gateway: Gateway,
+        found: Found,
         *,
-        dialect: Dialect,
-        endpoint: Endpoint,
         method: str,
-        path: bytes,
         query: bytes,
         fields: dict[bytes, bytes],
         version: str,
         keep_alive: bool,
-        refusal: CallError | None,
         previous: Exchange | RequestResponseCycle | None,
     ) -> None:
         self.lane = lane
         self.gateway = gateway
-        self.dialect = dialect
-        self.endpoint = endpoint
+        self.dialect, self.endpoint, self.refusal, self.model = found
         self.method = method
-        self.path = path
         self.query = query
         self.fields = fields
         self.version = version
         self.keep_alive = keep_alive
         self.request_id = ""
-        self.refusal = refusal
         self._previous = previous
         self.max_body_bytes = gateway.config.server.max_body_bytes
         self.body: list[bytes] = []
@@ -154,16 +147,13 @@ class Exchange:
             return chat.refuse(self.refusal)
         presented = presented_key(self.fields)
         if self.method == "GET":
-            model_id = unquote(
-                self.path.removeprefix(self.endpoint.path).removeprefix(b"/").decode("utf-8", "replace")
-            )
             return chat.models(
                 self.gateway,
                 call,
                 self,
                 credential=self.lane.credential,
                 presented=presented,
-                model_id=model_id or None,
+                model_id=self.model,
             )
         body = self.body
         raw = body[0] if len(body) == 1 else b"".join(body)
@@ -176,6 +166,7 @@ class Exchange:
             presented=presented,
             fields=self.fields,
             query=self.query,
+            model=self.model,
             raw=raw,
         )
 

@@ -209,19 +209,15 @@ class Lane(HttpToolsProtocol):
         if len(fields) != len(self.headers):
             fields = combined(self.headers)
         method = self.parser.get_method().decode("ascii")
-        dialect, endpoint, refusal = paths.find(method, path, fields)
         exchange = Exchange(
             self,
             self.running.gateway,
-            dialect=dialect,
-            endpoint=endpoint,
+            paths.find(method, path, query, fields),
             method=method,
-            path=path,
             query=query,
             fields=fields,
             version=self.parser.get_http_version(),
             keep_alive=self.parser.should_keep_alive() and not self.running.draining,
-            refusal=refusal,
             previous=self.cycle,
         )
         self.cycle = exchange  # type: ignore[assignment]  # stands in uvicorn's order of cycles

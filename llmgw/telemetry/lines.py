@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from llmgw.canonical import Usage
 from llmgw.errors import CallError
 from llmgw.ports import CallRecord
 from llmgw.telemetry.redact import redact, suspicious
@@ -58,6 +59,8 @@ class CallLine(Struct, kw_only=True):
     latency_ms: float
     overhead_ms: float
     first_token_ms: float | None
+    usage: dict[str, int] | None
+    """Tokens in disjoint buckets, those that the provider reported."""
 
 
 class MessageLine(Struct, kw_only=True, omit_defaults=True):
@@ -167,7 +170,16 @@ def _call_line(record: CallRecord) -> CallLine:
         latency_ms=_milliseconds(record.total_s),
         overhead_ms=_milliseconds(record.overhead_s),
         first_token_ms=_milliseconds(first_token_s) if first_token_s is not None else None,
+        usage=None if record.usage is None else _buckets(record.usage),
     )
+
+
+def _buckets(usage: Usage) -> dict[str, int]:
+    counts = {name: getattr(usage, name) for name in _BUCKETS}
+    return {name: count for name, count in counts.items() if count is not None}
+
+
+_BUCKETS: Final = tuple(name for name in Usage.__struct_fields__ if name != "native")
 
 
 def _message_line(message: Message) -> MessageLine:

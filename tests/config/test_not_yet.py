@@ -20,7 +20,6 @@ SECTIONS = [
     ("telemetry: {otlp_endpoint: 'http://x'}", "telemetry.otlp_endpoint"),
     ("telemetry: {sample: 1}", "telemetry.sample"),
     ("telemetry: {content: full}", "telemetry.content"),
-    ("providers: {q: {dialect: gemini, credential: c}}", "providers.q.dialect"),
     (f"{MODEL} strategy: fastest}}}}{BASE}", "models.m.strategy"),
     (f"{MODEL} retries: {{attempts: 2}}}}}}{BASE}", "models.m.retries"),
     (f"models: {{m: {{targets: [p/a, p/b]}}}}{BASE}", "models.m.targets"),

@@ -46,7 +46,7 @@ def said(text: str, env: dict[str, str]) -> str:
 @pytest.mark.parametrize("place", places(EVERYTHING), ids=lambda place: ".".join(map(str, place)))
 def test_a_secret_at_any_place_is_in_no_fault(place: tuple[str | int, ...]) -> None:
     """Neither as it stands in the file nor out of a variable."""
-    env = {"OPENAI_API_KEY": "a", "ANTHROPIC_API_KEY": "b", "LEAK": CANARY}
+    env = {"OPENAI_API_KEY": "a", "ANTHROPIC_API_KEY": "b", "GEMINI_API_KEY": "c", "LEAK": CANARY}
     for value in (CANARY, "${LEAK}", f"http://u:{CANARY}@x", f"{CANARY}/x"):
         copy = yaml.safe_load(yaml.safe_dump(EVERYTHING))
         parent = copy

@@ -58,7 +58,7 @@ def test_the_contracts_own_configuration_has_warnings_only() -> None:
 
 def test_show_writes_what_reads_the_same() -> None:
     """The effective configuration, read again, is the same (but for secrets), and fits the schema."""
-    env = {"OPENAI_API_KEY": "[redacted]", "ANTHROPIC_API_KEY": "[redacted]"}
+    env = {"OPENAI_API_KEY": "[redacted]", "ANTHROPIC_API_KEY": "[redacted]", "GEMINI_API_KEY": "[redacted]"}
     for text in (HEAD, EXAMPLE):
         config = config_of(text, env)
         assert config_of(yaml.safe_dump(dump(config)), {}) == config

@@ -31,6 +31,7 @@ class Call(Struct, frozen=True):
     request: dict[str, Any]
     options: dict[str, str]
     served: int = 0
+    query: str = ""
 
     @property
     def answer(self) -> Answer:
@@ -42,7 +43,7 @@ class Call(Struct, frozen=True):
         for name in (self.options.get("recording"), self.request.get("model")):
             if isinstance(name, str) and name in recordings.index():
                 return recordings.load(name).answer(style)
-        return canned.answer(self.path, self.request)
+        return canned.answer(self.path, self.request, self.query)
 
     def number(self, name: str, default: float) -> float:
         return float(self.options.get(name, default))

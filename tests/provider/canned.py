@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from tests.provider import canned_gemini
 from tests.provider.recordings import Answer, write_json
 
 _OPENAI_HEADERS: Final = (
@@ -29,10 +30,13 @@ _SSE: Final = ("content-type", "text/event-stream; charset=utf-8")
 WORDS: Final = ("One", " two", " thr\u00e9e", " four", ".")
 
 
-def answer(path: str, request: dict[str, Any]) -> Answer:
+def answer(path: str, request: dict[str, Any], query: str = "") -> Answer:
     """The answer to `request` at `path`; streamed where the request says `stream: true`."""
     model = str(request.get("model", "canned"))
     stream = request.get("stream") is True
+    google = canned_gemini.answer(path, query, WORDS)
+    if google is not None:
+        return google
     if path.endswith("/messages/count_tokens"):
         return _plain(_ANTHROPIC_HEADERS, {"input_tokens": 14})
     if path.endswith("/messages"):
@@ -74,6 +78,8 @@ def failure(path: str, status: int, message: str) -> Answer:
     headers = [_JSON]
     if status in (429, 503, 529):
         headers.append(("retry-after", "7"))
+    if "/v1beta/" in path:
+        return canned_gemini.failure(status, message)
     if "/messages" in path:
         kinds = {
             401: "authentication_error",

@@ -267,12 +267,13 @@ class Connection(asyncio.Protocol):
             request = json.loads(body or b"{}")
         except ValueError:
             request = {}
-        path = seen.target.partition("?")[0]
+        path, _, query = seen.target.partition("?")
         call = Call(
             path,
             request if isinstance(request, dict) else {},
             script.options,
             self.served,
+            query,
         )
         if script.behaviour not in BEHAVIOURS:  # a typing error in a test's URL must not look like a hang
             return [Send(b"HTTP/1.1 555 No Such Behaviour\r\ncontent-length: 0\r\n\r\n")]

@@ -18,6 +18,7 @@ from llmgw.dialects.members import Members
 EFFORTS: Final[tuple[Effort, ...]] = ("low", "medium", "high", "xhigh", "max")
 ROOM: Final = 4096
 """Tokens for the answer itself where the client set no limit and the model's is not known."""
+_KNOWN: Final = frozenset(get_args(Effort))
 _SHOWN: Final[Mapping[Json, bool]] = {"summarized": True, "omitted": False}
 _DEFAULT_BUDGET: Final = 8192
 """For a wish to think that says not how much: `medium`, which is OpenAI's default too."""
@@ -29,7 +30,7 @@ def read(thinking: Members | None, config: Members | None) -> tuple[Reasoning | 
     if effort is not None and type(effort) is not str:
         assert config is not None
         raise config.wrong("effort", "a string")
-    known = effort if effort in get_args(Effort) else None
+    known = effort if effort in _KNOWN else None
     if known is not None and config is not None:
         del config.whole()["effort"]
     wanted = cast(Effort | None, known)

@@ -176,6 +176,8 @@ class History:
         texts: list[str] = []
         media: list[dict[str, Json]] = []
         for one in part.parts:
+            if getattr(one, "cache", None) is not None:
+                self._losses.advise("part.cache")
             if isinstance(one, Text | Refusal):
                 texts.append(one.text)
             elif isinstance(one, Media):

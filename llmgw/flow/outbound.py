@@ -1,0 +1,158 @@
+"""What goes to the provider for an admitted call, and by which passage its answer comes back.
+
+Where the provider speaks the client's API, the request is the client's own, byte for byte, but for the model.
+Where it does not, it is translated. Which of the two is decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import parse_qsl, urlencode
+
+from msgspec import Struct
+
+from llmgw.dialects import estimate, hosts
+from llmgw.dialects.anthropic import count
+from llmgw.dialects.anthropic import dialect as anthropic
+from llmgw.dialects.body import Body
+from llmgw.dialects.codec import Codec, Losses, Recipient, Stamp
+from llmgw.dialects.embedding import OF_CLIENTS, OF_PROVIDERS
+from llmgw.dialects.gemini import count as gemini_count
+from llmgw.dialects.gemini import dialect as gemini
+from llmgw.dialects.known import CODECS, DIALECTS, PLAIN, STREAMED
+from llmgw.errors import InvalidRequest
+from llmgw.flow.call import Call
+from llmgw.flow.counting import Counting
+from llmgw.flow.embedding import EmbeddingTranslation
+from llmgw.flow.gateway import Target
+from llmgw.flow.passage import Passage, Unchanged
+from llmgw.flow.translation import Translation
+
+_UNCHANGED: Final[Mapping[str, Unchanged]] = {
+    endpoint.name: Unchanged(dialect, endpoint)
+    for dialect in DIALECTS.values()
+    for endpoint in dialect.endpoints
+}
+
+
+class Outbound(Struct, frozen=True, kw_only=True):
+    """A request to be sent: its passage, path with query, and body."""
+
+    passage: Passage
+    path: bytes
+    body: bytes
+    accept: bytes | None = None
+    """What a translated request accepts; None: the client's own header fields go along."""
+
+
+class Estimate(Struct, frozen=True):
+    """An answer that the gateway gives itself, to be labelled as an estimate."""
+
+    body: bytes
+
+
+def outbound(call: Call, target: Target, body: Body, query: bytes) -> Outbound | Estimate:
+    """The request for `target`.
+
+    Args:
+        query: the client's query string, without `?`.
+
+    Raises:
+        InvalidRequest: the request is not one of its API's, or no provider of this kind can serve it.
+        UnsupportedParameter: the target cannot honour it.
+    """
+    operation = call.operation
+    if call.dialect.name in target.provider.dialects and target.serves(operation):
+        path = target.provider.path(operation, target.model)
+        return Outbound(
+            passage=_UNCHANGED[operation.name],
+            path=_with_query(path, query) if query else path,
+            body=body.with_model(target.model),
+        )
+    if operation.name in CODECS:
+        return _translated(call, target, body, query)
+    if operation.name in OF_CLIENTS and target.provider.host.dialect in OF_PROVIDERS:
+        return _embedded(call, target, body)
+    if operation.name in _COUNTS:
+        return _counted(call, target, body)
+    raise InvalidRequest(
+        f"{body.model!r} cannot be asked through {operation.name}: its provider does not offer it.",
+        param="model",
+    )
+
+
+def _translated(call: Call, target: Target, body: Body, query: bytes) -> Outbound:
+    client = CODECS[call.operation.name]
+    chat = client.read_request(body.raw, model=body.model, stream=body.stream, query=query)
+    translation = Translation(
+        client,
+        target.codec,
+        chat,
+        _recipient(target),
+        Stamp(id=call.span_id, created=int(call.time)),
+        Losses(client.names, target=body.model, drop=target.drops),
+    )
+    endpoint = (STREAMED if chat.stream else PLAIN)[target.codec.name]
+    return Outbound(
+        passage=translation,
+        path=target.provider.path(endpoint, target.model),
+        body=translation.body,
+        accept=b"text/event-stream" if chat.stream else b"application/json",
+    )
+
+
+def _embedded(call: Call, target: Target, body: Body) -> Outbound:
+    client = OF_CLIENTS[call.operation.name]
+    provider = OF_PROVIDERS[target.provider.host.dialect]
+    embed = client.read_request(call.operation, body.raw, body.model)
+    losses = Losses(client.names, target=body.model, drop=target.drops)
+    endpoint, written = provider.write_request(embed, _recipient(target), losses)
+    return Outbound(
+        passage=EmbeddingTranslation(client, provider, target.codec, embed, losses),
+        path=target.provider.path(endpoint, target.model),
+        body=written,
+        accept=b"application/json",
+    )
+
+
+def _counted(call: Call, target: Target, body: Body) -> Outbound | Estimate:
+    """By the provider where it counts the tokens of any request, or else by ourselves."""
+    codec, content, write = _COUNTS[call.operation.name]
+    chat = codec.read_request(content(body.raw), model=body.model, stream=False)
+    if target.provider.host is not hosts.GEMINI:
+        return Estimate(write(estimate.tokens(chat)))
+    losses = Losses(codec.names, target=body.model, drop=True)
+    asked = gemini_count.request(target.model, target.codec.write_request(chat, _recipient(target), losses))
+    return Outbound(
+        passage=Counting(gemini_count.read, write, target.codec, losses),
+        path=target.provider.path(gemini.COUNT_TOKENS, target.model),
+        body=asked,
+        accept=b"application/json",
+    )
+
+
+_COUNTS: Final[Mapping[str, tuple[Codec, Callable[[bytes], bytes], Callable[[int], bytes]]]] = {
+    anthropic.COUNT_TOKENS.name: (CODECS[anthropic.MESSAGES.name], bytes, count.write),
+    gemini.COUNT_TOKENS.name: (
+        CODECS[gemini.GENERATE_CONTENT.name],
+        gemini_count.content,
+        gemini_count.write,
+    ),
+}
+"""How clients ask for a count of tokens, by endpoint: the codec, the request within, and the answer."""
+
+
+def _recipient(target: Target) -> Recipient:
+    return Recipient(model=target.model, host=target.provider.host, capabilities=target.capabilities)
+
+
+def _with_query(path: bytes, query: bytes) -> bytes:
+    """The client's own query behind the path; what is ours of the same name gives way to it. A key in it is the
+    gateway's, or nobody's."""
+    path, _, ours = path.partition(b"?")
+    if ours or b"key=" in query:
+        kept = dict(parse_qsl(ours)) | dict(parse_qsl(query, keep_blank_values=True))
+        kept.pop(b"key", None)
+        query = urlencode(kept).encode()
+    return path + b"?" + query if query else path
