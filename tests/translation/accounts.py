@@ -176,8 +176,7 @@ class Ledger:
         elif isinstance(part, Media):
             self._media(part)
         elif isinstance(part, ToolCall):
-            arguments = part.arguments if part.custom else json.loads(part.arguments)
-            carried = arguments in self._values or part.arguments in self._words
+            carried = _loaded(part.arguments) in self._values or part.arguments in self._words
             self._need(carried and self._says(part.name), "part.tool_call", f"{part.name}({part.arguments})")
             self._cache(part.cache)
         elif isinstance(part, ToolResult):
@@ -197,7 +196,7 @@ class Ledger:
             inline = base64.b64encode(source.text.encode()).decode()
             self._need(self._says(source.text) or self._says(inline), f"part.{part.kind}", source.text)
         elif isinstance(source, Stored):
-            self._need(False, f"part.{part.kind}", source.id)
+            self._need(self._says(source.id), f"part.{part.kind}", source.id)
         if self._is_named(f"part.{part.kind}"):
             return  # left out, and with it how it was to be looked at and cached
         if part.detail == "low":  # the others are what an API without the choice does

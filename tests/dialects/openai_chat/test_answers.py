@@ -386,15 +386,14 @@ def test_thoughts_come_back_as_they_were() -> None:
         Text(text="a", signature="t"),
         ToolCall(id="c", name="f", arguments="{}", signature="u"),
     )
-    for dialect in ("anthropic", "gemini"):
-        spoken = tell(foreign(*parts, dialect=dialect))["choices"][0]["message"]
-        back = read(messages=[spoken]).messages[0].parts
-        origin = {"dialect": dialect}
-        assert back == (
-            Thought(text="hm", signature="s", native=origin),
-            Thought(redacted="d", native=origin),
-            *parts[2:],
-        )
+    spoken = tell(foreign(*parts, dialect="anthropic"))["choices"][0]["message"]
+    back = read(messages=[spoken]).messages[0].parts
+    origin = {"dialect": "anthropic"}
+    assert back == (
+        Thought(text="hm", signature="s", native=origin),
+        Thought(redacted="d", native=origin),
+        *parts[2:],
+    )
 
 
 def test_citations_point_into_the_joined_text() -> None:
