@@ -303,3 +303,109 @@ def test_garbage_is_an_upstream_error(
     answer = post(gateway, house.key, PATHS[client], asked)
     assert answer.status_code == 502
     assert answer.json()["error"]["code"] == "upstream_error"
+
+
+def test_tokens_are_counted_for_every_target(gateway: Gateway, house: House, provider: Provider) -> None:
+    """By the provider where it counts any request's, otherwise by the gateway, which says so."""
+    body = {"messages": [{"role": "user", "content": "one two three"}], "system": SYSTEM}
+    path = "/v1/messages/count_tokens"
+    answer = post(gateway, house.key, path, {"model": "gemini", **body})
+    assert (answer.status_code, answer.json()) == (200, {"input_tokens": 14})
+    assert provider.last().target == "/v1beta/models/gemini-2.5-flash:countTokens"
+    asked = provider.last().json()["generateContentRequest"]
+    assert asked["model"] == "models/gemini-2.5-flash" and asked["contents"]
+    assert "x-llmgw-usage-source" not in answer.headers
+    before = len(provider.seen())
+    answer = post(gateway, house.key, path, {"model": "chat", **body})
+    assert answer.status_code == 200 and 5 < answer.json()["input_tokens"] < 40
+    assert answer.headers["x-llmgw-usage-source"] == "estimated"
+    answer = post(
+        gateway,
+        house.key,
+        "/v1beta/models/claude:countTokens",
+        {"contents": [{"role": "user", "parts": [{"text": "one two three"}]}]},
+    )
+    assert answer.status_code == 200 and 2 < answer.json()["totalTokens"] < 20
+    assert len(provider.seen()) == before
+
+
+def test_embeddings_go_both_ways(gateway: Gateway, house: House, provider: Provider) -> None:
+    """An OpenAI client gets Gemini's vectors, as numbers or base64, and a Gemini client OpenAI's."""
+    with openai.OpenAI(base_url=gateway.url + "/v1", api_key=house.key, max_retries=0) as client:
+        made = client.embeddings.create(model="gemini/gemini-embedding-001", input="x")  # base64 on the wire
+        assert made.data[0].embedding == pytest.approx([0.25, -0.5, 1e-05])
+        assert provider.last().target == "/v1beta/models/gemini-embedding-001:embedContent"
+    with genai.Client(
+        api_key=house.key, http_options=types.HttpOptions(base_url=gateway.url), vertexai=False
+    ) as google:
+        answer = google.models.embed_content(model="openai/text-embedding-3-small", contents="x")
+    assert answer.embeddings and answer.embeddings[0].values == pytest.approx([0.25, -0.5, 1e-05])
+    assert provider.last().target == "/v1/embeddings"
+
+
+def test_gemini_to_gemini_passes_as_it_is(gateway: Gateway, house: House, provider: Provider) -> None:
+    """Within one dialect the body is not touched, the model changes in the path, and a key in the query stays here;
+    a stream that is one JSON array passes as well."""
+    body = '{"contents" : [{"parts":[{"text":"x"}]}],  "x_unknown":1.0}'
+    with httpx.Client(base_url=gateway.url, headers={"x-goog-api-key": house.key}, timeout=20) as client:
+        answer = client.post("/v1beta/models/gemini:generateContent?key=secret", content=body)
+        seen = provider.last()
+        assert seen.body.decode() == body
+        assert seen.target == "/v1beta/models/gemini-2.5-flash:generateContent"
+        assert answer.content == canned.answer(seen.target, {}).body
+        for query in ("alt=sse", "prettyPrint=false"):
+            answer = client.post(f"/v1beta/models/gemini:streamGenerateContent?{query}", content=body)
+            seen = provider.last()
+            assert seen.target == f"/v1beta/models/gemini-2.5-flash:streamGenerateContent?{query}"
+            assert answer.content == canned.answer(seen.target.partition("?")[0], {}, query).body
+        listed = client.get("/v1beta/models").json()["models"]
+        assert {"models/gemini", "models/claude"} <= {one["name"] for one in listed}
+
+
+def test_a_gemini_client_without_sse_gets_an_array(gateway: Gateway, house: House) -> None:
+    """Translated too: without alt=sse a stream is one JSON array."""
+    body = {"contents": [{"role": "user", "parts": [{"text": "x"}]}]}
+    answer = post(gateway, house.key, "/v1beta/models/chat:streamGenerateContent", body)
+    assert answer.headers["content-type"] == "application/json"
+    chunks = answer.json()
+    assert (
+        "".join(part["text"] for one in chunks for part in one["candidates"][0]["content"].get("parts", ()))
+        == TEXT
+    )
+
+
+def test_usage_is_in_the_log(gateway: Gateway, house: House) -> None:
+    """The record of a translated call has what the provider reported, in disjoint buckets."""
+    body = {"model": "chat", "max_tokens": 32, "messages": [{"role": "user", "content": "x"}]}
+    answer = post(gateway, house.key, "/v1/messages", body, **{"x-request-id": "usage-in-log"})
+    assert answer.status_code == 200
+    line = gateway.wait_for_call("usage-in-log")
+    assert (line["usage"]["input"], line["usage"]["output"]) == (9, 5)
+
+
+def test_azure_has_deployments_in_its_paths(provider: Provider, tmp_path: Path) -> None:
+    """A host's row decides path, query and header; what it has no endpoint for is translated."""
+    settings = {
+        "azure": {
+            "dialect": "openai",
+            "host": "azure",
+            "base_url": provider.url,
+            "api_key": "${UPSTREAM_KEY}",
+            "api_version": "2025-01-01",
+            "allow_private": True,
+        }
+    }
+    with (
+        installed(tmp_path, env={"UPSTREAM_KEY": UPSTREAM_KEY}, providers=settings, models={}) as house,
+        house.serve() as gateway,
+    ):
+        asked = {"model": "azure/my gpt", "messages": [{"role": "user", "content": "x"}]}
+        answer = post(gateway, house.key, "/v1/chat/completions", asked)
+        assert answer.status_code == 200
+        seen = provider.last()
+        assert seen.target == "/openai/deployments/my%20gpt/chat/completions?api-version=2025-01-01"
+        assert seen.header("api-key") == UPSTREAM_KEY.encode()
+        assert seen.header("authorization") is None
+        answer = post(gateway, house.key, "/v1/responses", {"model": "azure/gpt", "input": "x"})
+        assert answer.status_code == 200 and answer.json()["object"] == "response"
+        assert "/openai/deployments/gpt/chat/completions" in provider.last().target
