@@ -11,11 +11,11 @@ it to `Losses`. Nothing else may happen to it; `docs/dialects.md` has the table.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
-from llmgw.canonical import NOTHING, Answer, Chat, Event, Json, Native, NativePart, ProviderError
+from llmgw.canonical import Answer, Chat, Event, Native, NativePart, ProviderError
 from llmgw.dialects.capabilities import Capabilities
 from llmgw.dialects.hosts import Host
 from llmgw.errors import CallError, UnsupportedParameter
@@ -199,12 +199,3 @@ class Codec(Protocol):
     def read_error(self, status: int, body: bytes) -> ProviderError:
         """Read an error answer; never raises: what is not in the API's shape gives a message of its status."""
         ...
-
-
-def native_of(dialect: str, chat: Chat, native: Native) -> Native:
-    """`native` where it is of `dialect`, ready to be written back; nothing where another dialect's."""
-    return native if chat.dialect == dialect else NOTHING
-
-
-MISSING: Final[Json] = object()
-"""Tells an absent member from a null one."""

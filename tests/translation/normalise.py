@@ -86,7 +86,7 @@ def _anthropic_request(body: dict[str, Any]) -> Json:
             message["content"] = [{"type": "text", "text": message["content"]}]
         for block in message["content"]:
             if block["type"] == "tool_result":
-                _drop(block, {"is_error": False})
+                _drop(block, {"is_error": False, "content": []})
                 if isinstance(block.get("content"), str):
                     block["content"] = [{"type": "text", "text": block["content"]}]
     for tool in body.get("tools", ()):
