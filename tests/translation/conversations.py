@@ -71,6 +71,7 @@ OPENAI_CHAT: Final[Turns] = {
     ],
     "a call without arguments": [U, _called(_call("c1", arguments="")), _came("c1", "1")],
     "ids of other hosts": [U, _called(_call("functions.f:0")), _came("functions.f:0", "1")],
+    "an id that is longer than OpenAI's may be": [U, _called(_call("c" * 80)), _came("c" * 80, "1")],
     "names of speakers": [_turn("user", "u", name="ann"), _turn("user", "v", name="bob")],
     "refusal": [U, {"role": "assistant", "refusal": "no"}, V],
     "image, sound, file": [

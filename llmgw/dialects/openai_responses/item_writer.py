@@ -6,6 +6,7 @@ can make.
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Final
 
 from llmgw.canonical import (
@@ -32,6 +33,8 @@ from llmgw.dialects.openai_responses.spelling import NAME
 from llmgw.errors import InvalidRequest
 
 Item = dict[str, Json]
+LONGEST_CALL_ID: Final = 64
+"""Characters (the OpenAPI document, `FunctionCallOutput`)."""
 _FAILED: Final = "Error: "
 """Begins the output of a call that failed: this API has no other place to say so."""
 
@@ -123,6 +126,8 @@ class _Items:
 
     def _call(self, part: ToolCall) -> None:
         written = part.id or f"call_{len(self._items)}"
+        if len(written) > LONGEST_CALL_ID:  # other hosts' ids may be; its result follows it
+            written = "call_" + blake2b(written.encode(), digest_size=20).hexdigest()
         self._open.append((part.id, part.name, written))
         if part.cache is not None:
             self._losses.advise("part.cache")
