@@ -43,6 +43,9 @@ def read(of: Members, fault: Fault, *, of_client: bool) -> Spoken:
         fault: makes the error of whoever wrote it.
         of_client: whether it is a client's, whose thoughts may be any provider's.
     """
+    plain = _only_text(of.whole())
+    if plain is not None:
+        return plain
     words: dict[str, Json] = {}
     found = thoughts.read(of, words, fault, of_client=of_client)
     parts: list[Part] = [*found.thoughts]
@@ -67,6 +70,17 @@ def read(of: Members, fault: Fault, *, of_client: bool) -> Spoken:
         if value in _SILENT or (name in ("audio", "function_call") and _is_empty(value)):
             words[name] = left.pop(name)
     return Spoken(tuple(parts), keep(left, words))
+
+
+def _only_text(message: dict[str, Json]) -> Spoken | None:
+    """What a message of nothing but text says, which most are: none of the rest needs to be looked for."""
+    text = message.get("content")
+    if type(text) is not str or not text:
+        return None
+    words = {name: value for name, value in message.items() if value is not None and name != "content"}
+    if any(value not in ("", []) for value in words.values()):
+        return None
+    return Spoken((Text(text=text),), keep({}, words))
 
 
 def _content(of: Members, words: dict[str, Json]) -> list[Part]:

@@ -81,9 +81,11 @@ def _details(raw: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _count(raw: dict[str, Any], name: str) -> int | None:
     value = raw.get(name)
+    if value is None:
+        return None
     if type(value) is float and value.is_integer():
         value = int(value)
-    if value is None or (type(value) is int and value >= 0):
+    if type(value) is int and value >= 0:
         return value
     raise of_provider(f"usage.{name}", "a count of tokens")
 
