@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.provider import Provider, running
+
+# How long an example takes says how busy the machine is, and nothing else.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if (
+    "CI" not in os.environ
+):  # where hypothesis has a profile of its own, untimed and with the same examples each time
+    settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
