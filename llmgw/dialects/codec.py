@@ -142,40 +142,11 @@ class StreamWriter(Protocol):
         ...
 
 
-class Codec(Protocol):
-    """One wire API."""
+class ProviderCodec(Protocol):
+    """One wire API towards providers."""
 
     name: str
-    """As `Chat.dialect` has it: openai_chat, openai_responses, anthropic, gemini."""
-    names: Mapping[str, str]
-    """This API's own names of canonical fields where they differ, for errors: {"stop": "stop_sequences"}."""
-
-    # Towards clients
-
-    def read_request(
-        self, body: bytes, *, model: str | None = None, stream: bool | None = None, query: bytes = b""
-    ) -> Chat:
-        """Read a client's request.
-
-        Args:
-            body: JSON, already known to be one object.
-            model: from the URL, where the API has it there.
-            stream: the same.
-            query: the query string without `?`.
-
-        Raises:
-            InvalidRequest: names the field and what it must be.
-        """
-        ...
-
-    def write_answer(self, answer: Answer, chat: Chat, stamp: Stamp, losses: Losses) -> bytes:
-        """The body of a plain answer to `chat`. What the API cannot show goes to `losses.advise`: an answer
-        is never refused for it."""
-        ...
-
-    def stream_writer(self, chat: Chat, stamp: Stamp) -> StreamWriter: ...
-
-    # Towards providers
+    """As `Chat.dialect` has it: openai_chat, openai_responses, anthropic, gemini, bedrock."""
 
     def write_request(self, chat: Chat, to: Recipient, losses: Losses) -> bytes:
         """The body of the request that `chat` becomes for `to`; `chat.dialect` may be this very one.
@@ -199,3 +170,33 @@ class Codec(Protocol):
     def read_error(self, status: int, body: bytes) -> ProviderError:
         """Read an error answer; never raises: what is not in the API's shape gives a message of its status."""
         ...
+
+
+class Codec(ProviderCodec, Protocol):
+    """One wire API, towards clients too."""
+
+    names: Mapping[str, str]
+    """This API's own names of canonical fields where they differ, for errors: {"stop": "stop_sequences"}."""
+
+    def read_request(
+        self, body: bytes, *, model: str | None = None, stream: bool | None = None, query: bytes = b""
+    ) -> Chat:
+        """Read a client's request.
+
+        Args:
+            body: JSON, already known to be one object.
+            model: from the URL, where the API has it there.
+            stream: the same.
+            query: the query string without `?`.
+
+        Raises:
+            InvalidRequest: names the field and what it must be.
+        """
+        ...
+
+    def write_answer(self, answer: Answer, chat: Chat, stamp: Stamp, losses: Losses) -> bytes:
+        """The body of a plain answer to `chat`. What the API cannot show goes to `losses.advise`: an answer
+        is never refused for it."""
+        ...
+
+    def stream_writer(self, chat: Chat, stamp: Stamp) -> StreamWriter: ...

@@ -65,7 +65,7 @@ def read(body: bytes) -> Chat:
         temperature=of.number("temperature"),
         top_p=of.number("top_p"),
         logprobs=True if _LOGPROBS in included else None,
-        top_logprobs=of.integer("top_logprobs"),
+        top_logprobs=of.integer("top_logprobs") or None,
         format=None if text is None else _format(text),
         verbosity=None if text is None else _verbosity(text),
         reasoning=None if thinking is None else _reasoning(thinking),
@@ -83,9 +83,9 @@ def read(body: bytes) -> Chat:
         native["include"] = wanted
     if odd_choice is not None:
         native["tool_choice"] = odd_choice
-    for name, left in (("text", text), ("reasoning", thinking)):
-        if left is not None and left.rest():
-            native[name] = dict(left.rest())
+    for name, container in (("text", text), ("reasoning", thinking)):
+        if container is not None and container.rest():
+            native[name] = dict(container.rest())
     return replace(chat, native=Said(native, body))
 
 
@@ -106,9 +106,9 @@ def _tool(of: Members) -> Tool | NativeTool:
         return Tool(
             name=of.need_text("name"),
             description=of.text("description"),
-            parameters=of.any("parameters"),
+            parameters=_schema(of, "parameters"),
             strict=of.flag("strict"),
-            native=of.rest(),
+            native=_own(of),
         )
     if kind == "custom":
         form = of.any("format")
@@ -116,9 +116,24 @@ def _tool(of: Members) -> Tool | NativeTool:
             name=of.need_text("name"),
             description=of.text("description"),
             custom=True,
-            native=of.rest() if form is None else {**of.rest(), "format": _nested(form)},
+            native=_own(of) if form is None else {**_own(of), "format": _nested(form)},
         )
     return NativeTool(dialect=NAME, kind=kind, data={"type": kind, **of.whole()})
+
+
+def _own(of: Members) -> dict[str, Json]:
+    """What only this API can say of a function."""
+    if of.whole().get("defer_loading") is False:
+        of.any("defer_loading")
+    return dict(of.rest())
+
+
+def _schema(of: Members, name: str) -> Json:
+    """A JSON Schema, which is an object here."""
+    schema = of.any(name)
+    if schema is not None and not isinstance(schema, dict):
+        raise of.wrong(name, "an object")
+    return schema
 
 
 def _nested(form: Json) -> Json:
@@ -172,18 +187,19 @@ def _format(text: Members) -> JsonFormat | None:
     if of is None:
         return None
     kind = of.need_text("type")
-    if kind == "text":
-        return None
-    if kind == "json_object":
-        return JsonFormat()
-    if kind != "json_schema":
+    if kind not in ("text", "json_object", "json_schema"):
         raise of.wrong("type", "text, json_object or json_schema")
-    return JsonFormat(
-        schema=of.any("schema") or {},
-        name=of.text("name"),
-        description=of.text("description"),
-        strict=of.flag("strict"),
-    )
+    form = None if kind == "text" else JsonFormat()
+    if kind == "json_schema":
+        form = JsonFormat(
+            schema=_schema(of, "schema") or {},
+            name=of.text("name"),
+            description=of.text("description"),
+            strict=of.flag("strict"),
+        )
+    if of.rest():
+        text.whole()["format"] = dict(of.rest())
+    return form
 
 
 def _verbosity(text: Members) -> Literal["low", "medium", "high"] | None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from llmgw.canonical import Chat, Finish, Json, NativeTool, Tool, Usage
+import msgspec
+
+from llmgw.canonical import Chat, Finish, Json, Usage
 from llmgw.dialects.codec import Stamp
 from llmgw.dialects.openai_responses import usage as counts
-from llmgw.dialects.openai_responses.spelling import NAME, whole_of
+from llmgw.dialects.openai_responses.spelling import Said
 
 Item = dict[str, Json]
-TIERS: Final = frozenset({"auto", "default", "flex", "scale", "priority"})
-"""Service tiers that this API knows; another provider's own word for one is left out."""
 _INCOMPLETE: Final[Mapping[str, str]] = {
     "length": "max_output_tokens",
     "context_length": "max_output_tokens",
@@ -26,7 +26,7 @@ _INCOMPLETE: Final[Mapping[str, str]] = {
 
 def base(chat: Chat, stamp: Stamp) -> dict[str, Json]:
     """The response before there is anything in it."""
-    asked = (whole_of(chat.native) if chat.dialect == NAME else None) or {}
+    asked = _asked(chat.native.body) if isinstance(chat.native, Said) else {}
     text: dict[str, Any] = dict(asked.get("text") or {})
     text.setdefault("format", {"type": "text"})
     thinking: dict[str, Any] = dict(asked.get("reasoning") or {})
@@ -45,7 +45,7 @@ def base(chat: Chat, stamp: Stamp) -> dict[str, Json]:
         "reasoning": {"effort": thinking.get("effort"), "summary": thinking.get("summary")},
         "store": False,
         "text": text,
-        "tools": [_tool(tool) for tool in chat.tools],
+        "tools": [_tool(tool) for tool in asked.get("tools") or ()],
         "usage": None,
     }
 
@@ -66,6 +66,16 @@ _ECHOED: Final = (
     "truncation",
     "user",
 )
+
+
+def _asked(body: bytes) -> dict[str, Any]:
+    """What is echoed of a client's request; its input is skipped."""
+    return msgspec.structs.asdict(_decode(body))
+
+
+_decode: Final = msgspec.json.Decoder(
+    msgspec.defstruct("Asked", [(name, Any, None) for name in (*_ECHOED, "text", "reasoning", "tools")])
+).decode
 _DEFAULTS: Final[Mapping[str, Json]] = {
     "metadata": {},
     "parallel_tool_calls": True,
@@ -79,18 +89,27 @@ _DEFAULTS: Final[Mapping[str, Json]] = {
 """What the API says where the client said nothing."""
 
 
-def _tool(tool: Tool | NativeTool) -> dict[str, Json]:
-    if isinstance(tool, NativeTool):
-        return dict(tool.data)
-    if tool.custom:
-        return {"type": "custom", "name": tool.name, "description": tool.description or "", **tool.native}
+def _tool(tool: Mapping[str, Json]) -> dict[str, Json]:
+    """A tool as it was offered; of a function, with the defaults."""
+    if tool.get("type") != "function":
+        return dict(tool)
+    strict = tool.get("strict")
     return {
-        "type": "function",
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": tool.parameters or {},
-        "strict": True if tool.strict is None else tool.strict,
+        **tool,
+        "parameters": tool.get("parameters") or {},
+        "strict": True if strict is None else strict,
     }
+
+
+def why_incomplete(finish: Finish | None) -> str | None:
+    """Why the response ended before it was complete; None where it did not."""
+    return None if finish is None else _INCOMPLETE.get(finish.reason)
+
+
+def break_off(items: list[Item]) -> None:
+    """Say of the last item that it is not complete, as of a message or a call that was cut short."""
+    if items and items[-1]["type"] in ("message", "function_call", "custom_tool_call"):
+        items[-1] = {**items[-1], "status": "incomplete"}
 
 
 def ended(
@@ -100,7 +119,7 @@ def ended(
     usage: Usage | None,
 ) -> dict[str, Json]:
     """`response` when it is complete, or ended before it was."""
-    reason = _INCOMPLETE.get(finish.reason) if finish is not None else None
+    reason = why_incomplete(finish)
     return {
         **response,
         "status": "completed" if reason is None else "incomplete",

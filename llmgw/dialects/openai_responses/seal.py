@@ -59,15 +59,15 @@ def encrypted(thought: Thought, default: str) -> str | None:
     return None if thought.signature is None else write(origin, "s", thought.signature)
 
 
-def thought(text: str, found: str | None, identity: str | None) -> Thought | Seal:
-    """A reasoning item as a thought with its origin, or the signature of what comes behind it."""
-    seal = None if found is None else read(found)
+def opened(thought: Thought) -> Thought | Seal:
+    """A thought as a client sends it back: with its origin, or the signature of what comes behind it."""
+    seal = None if thought.redacted is None else read(thought.redacted)
     if seal is None:
-        return Thought(text=text, redacted=found, id=identity)
+        return thought
     if seal.kind in ("c", "t"):
         return seal
     return Thought(
-        text=text,
+        text=thought.text,
         signature=seal.value if seal.kind == "s" else None,
         redacted=seal.value if seal.kind == "e" else None,
         native={"dialect": seal.dialect},

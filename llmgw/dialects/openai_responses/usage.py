@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from llmgw.canonical import Json, Usage
 from llmgw.dialects.members import Members
+
+_BUCKETS: Final = tuple(name for name in Usage.__struct_fields__ if name != "native")
 
 
 def read(of: Members) -> Usage:
@@ -48,8 +52,10 @@ def _within(whole: int | None, part: int | None) -> tuple[int | None, int | None
     return whole - part, part
 
 
-def write(usage: Usage) -> dict[str, Json]:
-    """The counts as a client of this API adds them up."""
+def write(usage: Usage) -> dict[str, Json] | None:
+    """The counts as a client of this API adds them up; None where the provider has told none."""
+    if all(getattr(usage, bucket) is None for bucket in _BUCKETS):
+        return None
     entered = _sum(
         usage.input, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h, usage.input_audio
     )
