@@ -1,0 +1,56 @@
+"""What is known of a call, and who is told of it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from llmgw.canonical import Usage
+
+
+class CallRecord(Struct, kw_only=True):
+    """What is known of one call; complete when it has ended. Times are seconds; absent is None, never 0."""
+
+    time: float
+    """Unix seconds at which the request was complete."""
+    request_id: str
+    trace_id: str
+    span_id: str
+    endpoint: str
+    method: str
+    status: int = 0
+    """HTTP status as the client saw it; 499 for a client that left."""
+    error: str | None = None
+    """The code of the contract, where the call failed."""
+    detail: str | None = None
+    """One sentence for the operator; never holds a secret."""
+    org: str | None = None
+    key_id: str | None = None
+    model_asked: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    streamed: bool = False
+    attempts: int = 0
+    upstream_status: int | None = None
+    upstream_request_id: str | None = None
+    request_bytes: int = 0
+    response_bytes: int = 0
+    total_s: float = 0.0
+    overhead_s: float = 0.0
+    """Total minus the wait for the provider."""
+    first_token_s: float | None = None
+    usage: Usage | None = None
+    """What the provider reported of a translated call, also where the call failed after it."""
+
+
+class Sink(Protocol):
+    """Takes the records of ended calls. `offer` never blocks and never raises: a full sink drops and counts."""
+
+    def began(self) -> None:
+        """A call is in flight."""
+        ...
+
+    def offer(self, record: CallRecord) -> None:
+        """A call has ended; called exactly once for every `began`. The record changes no more."""
+        ...
