@@ -91,6 +91,18 @@ class RequestTooLarge(CallError):
     status, code, source = 413, "request_too_large", "client"
 
 
+class RateLimitExceeded(CallError):
+    """A limit of requests, tokens or calls at a time is used up; `retry_after_s` says until when."""
+
+    status, code, source, retry = 429, "rate_limit_exceeded", "client", True
+
+
+class BudgetExceeded(CallError):
+    """What is left of a budget does not cover the most that the call may cost."""
+
+    status, code, source, retry = 429, "budget_exceeded", "client", True
+
+
 class HeadersTooLarge(CallError):
     """RFC 6585 section 5."""
 

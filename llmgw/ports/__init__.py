@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from llmgw.ports.client import Client, Source
 from llmgw.ports.directory import Directory
+from llmgw.ports.journal import Journal, LedgerRow, UsageSource
 from llmgw.ports.kms import Kms
+from llmgw.ports.ledger import Ledger
+from llmgw.ports.meter import Hold, Meter, Standing
 from llmgw.ports.record import CallRecord, Sink
 from llmgw.ports.registry import Org, Registry, Role, Token, VirtualKey
 from llmgw.ports.upstream import Header, Receiver, Transfer, Upstream, UpstreamRequest
@@ -18,16 +21,23 @@ __all__ = [
     "Client",
     "Directory",
     "Header",
+    "Hold",
+    "Journal",
     "Kms",
+    "Ledger",
+    "LedgerRow",
+    "Meter",
     "Org",
     "Receiver",
     "Registry",
     "Role",
     "Sink",
     "Source",
+    "Standing",
     "Token",
     "Transfer",
     "Upstream",
     "UpstreamRequest",
+    "UsageSource",
     "VirtualKey",
 ]
