@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from llmgw.dialects.dialect import Dialect, Endpoint
 from llmgw.dialects.gemini.json_array import ArraySplitter
+from llmgw.dialects.reported import Report, Tally
 from llmgw.dialects.sse import ServerSentEvent
 from llmgw.errors import CallError, UpstreamFailed
 from llmgw.flow.relay import HOLD_LIMIT
@@ -18,7 +19,7 @@ class ArrayRelay:
     """Implements `Relay`."""
 
     __slots__ = (
-        "_between", "_dialect", "_endpoint", "_held", "_holding", "_splitter",
+        "_between", "_dialect", "_endpoint", "_held", "_holding", "_splitter", "_tally",
         "ended", "has_content", "provider_error",
     )  # fmt: skip
 
@@ -26,12 +27,20 @@ class ArrayRelay:
         self._dialect = dialect
         self._endpoint = endpoint
         self._splitter = ArraySplitter()
+        self._tally = Tally(endpoint)
         self._between = True
         self._held = b""
         self._holding = True
         self.has_content = False
         self.ended = False
         self.provider_error: str | None = None
+
+    @property
+    def said_bytes(self) -> int:
+        return self._tally.said_bytes
+
+    def report(self) -> Report | None:
+        return self._tally.report()
 
     def feed(self, data: bytes) -> bytes:
         elements = self._splitter.feed(data)
@@ -48,6 +57,7 @@ class ArrayRelay:
 
     def _look(self, elements: list[bytes]) -> None:
         for element in elements:
+            self._tally.note(element)
             message = self._dialect.error_message(element) if b'"error"' in element else None
             if message is not None:
                 if self._holding and not self.has_content:

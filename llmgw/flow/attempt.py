@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Final
 
 from llmgw.config.schema import Timeouts
+from llmgw.dialects.reported import Report
 from llmgw.errors import CallError, ClientGone, UpstreamFailed, UpstreamTimeout
 from llmgw.flow.answer import Head
 from llmgw.flow.call import Call, Stage
@@ -27,6 +28,8 @@ HOLD_S: Final = 1.0
 """Seconds for which the start-up of a stream is held when no content follows."""
 ERROR_LIMIT: Final = 64 * 1024
 """Bytes of a provider's error answer read at most when only its message is of use."""
+TAIL_BYTES: Final = 16 * 1024
+"""Bytes kept of the end of an answer that is passed on in parts, for its report of usage."""
 
 _UPSTREAM: Final = (UpstreamFailed, UpstreamTimeout)
 
@@ -39,7 +42,7 @@ class Attempt:
 
     __slots__ = (
         "_began_at", "_call", "_client", "_done", "_extra", "_fails", "_head", "_heard", "_held", "_held_bytes",
-        "_last_at", "_passage", "_paused", "_relay", "_timeouts", "_transfer", "_watch",
+        "_last_at", "_passage", "_paused", "_relay", "_report", "_tail", "_timeouts", "_transfer", "_watch",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +63,8 @@ class Attempt:
         self._done: asyncio.Future[CallError | None] = watch.loop.create_future()
         self._transfer: Transfer | None = None
         self._relay: Relay | None = None
+        self._report: Report | None = None
+        self._tail = b""
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._heard = False
@@ -94,9 +99,21 @@ class Attempt:
                 self._transfer.abort()
             if call.upstream_ended_at is None:
                 call.upstream_ended_at = monotonic()
-            call.usage = self._passage.usage
+            self._account()
         if error is not None:
             raise error
+
+    def _account(self) -> None:
+        """Note what has been used, as far as it is known, however the try ended."""
+        call, report = self._call, self._report
+        if self._relay is not None:
+            report = self._relay.report()
+            call.said_bytes = self._relay.said_bytes
+        elif report is None and call.upstream_status is not None and not self._fails:
+            call.said_bytes = self._held_bytes
+            report = self._passage.report(self._tail or b"".join(self._held))
+        if report is not None:
+            call.usage, call.service_tier = report.usage, report.service_tier
 
     def _finish(self, error: CallError | None) -> None:
         """End the try once; after the head has gone out, tell the client in-band or by breaking off."""
@@ -163,6 +180,8 @@ class Attempt:
             if piece:
                 self._pass_on(piece)
         elif self._client.started:
+            self._tail = (self._tail + data)[-TAIL_BYTES:]
+            self._held_bytes += len(data)
             self._send(data)
         else:
             self._held.append(data)
@@ -175,8 +194,10 @@ class Attempt:
                     self._finish(UpstreamFailed("The provider's answer is too large to be translated."))
                     return
                 self._commit(None)
-                self._send(b"".join(self._held))
+                body = b"".join(self._held)
                 self._held.clear()
+                self._tail = body[-TAIL_BYTES:]
+                self._send(body)
 
     def end(self) -> None:
         call = self._call
@@ -200,7 +221,7 @@ class Attempt:
                 self._finish(self._passage.failure(self._head, body))
                 return
             try:
-                body = self._passage.plain(body)
+                body, self._report = self._passage.plain(body)
             except UpstreamFailed as error:
                 self._finish(error)
                 return

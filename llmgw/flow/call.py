@@ -50,6 +50,10 @@ class Call(CallRecord, kw_only=True):
     committed_at: float | None = None
     upstream_ended_at: float | None = None
     stage: Stage = Stage.RECEIVED
+    service_tier: str | None = None
+    """The tier that the provider says it served, in OpenAI's words."""
+    said_bytes: int = 0
+    """How much text of the model has come, for calls whose usage is not reported."""
 
     def enter(self, stage: Stage) -> None:
         """Move on; a move that the table does not allow is a defect and raises."""

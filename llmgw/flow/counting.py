@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from llmgw.canonical import Usage
 from llmgw.dialects.codec import Codec, Losses
 from llmgw.errors import CallError
 from llmgw.flow import translation
@@ -17,7 +16,6 @@ class Counting:
 
     hold_limit = translation.ANSWER_LIMIT
     passes_parts = False
-    usage: Usage | None = None
 
     def __init__(
         self, read: Callable[[bytes], int], write: Callable[[int], bytes], errors: Codec, losses: Losses
@@ -37,8 +35,11 @@ class Counting:
     def failure(self, head: Head, body: bytes) -> CallError:
         return translation.failure(self._errors, head, body)
 
-    def plain(self, body: bytes) -> bytes:
-        return self._write(self._read(body))
+    def plain(self, body: bytes) -> tuple[bytes, None]:
+        return self._write(self._read(body)), None
+
+    def report(self, tail: bytes) -> None:
+        return None
 
     def headers(self, head: Head) -> Sequence[Header]:
         return translation.headers(head, translation.JSON, self._losses)

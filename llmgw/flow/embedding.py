@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmgw.canonical import Embed, Usage
+from llmgw.canonical import Embed
 from llmgw.dialects.codec import Codec, Losses
 from llmgw.dialects.embedding import EmbeddingCodec
+from llmgw.dialects.reported import Report
 from llmgw.errors import CallError
 from llmgw.flow import translation
 from llmgw.flow.answer import Head
@@ -28,7 +29,6 @@ class EmbeddingTranslation:
         self._errors = errors
         self._embed = embed
         self._losses = losses
-        self.usage: Usage | None = None
 
     def relay(self, head: Head) -> None:
         return None
@@ -39,10 +39,13 @@ class EmbeddingTranslation:
     def failure(self, head: Head, body: bytes) -> CallError:
         return translation.failure(self._errors, head, body)
 
-    def plain(self, body: bytes) -> bytes:
+    def plain(self, body: bytes) -> tuple[bytes, Report | None]:
         whole = self._provider.read_answer(body)
-        self.usage = whole.usage
-        return self._client.write_answer(whole, self._embed)
+        report = None if whole.usage is None else Report(usage=whole.usage)
+        return self._client.write_answer(whole, self._embed), report
+
+    def report(self, tail: bytes) -> None:
+        return None
 
     def headers(self, head: Head) -> Sequence[Header]:
         return translation.headers(head, translation.JSON, self._losses)

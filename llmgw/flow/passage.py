@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from llmgw.canonical import Usage
+from llmgw.dialects import reported
 from llmgw.dialects.dialect import Dialect, Endpoint
 from llmgw.dialects.gemini.dialect import STREAM_ARRAY
+from llmgw.dialects.reported import Report
 from llmgw.errors import CallError
 from llmgw.flow import answer
 from llmgw.flow.answer import Head
@@ -30,8 +31,6 @@ class Passage(Protocol):
     """Bytes of a plain answer that are held until it is whole."""
     passes_parts: bool
     """Whether a larger one is passed on as it comes; otherwise it fails."""
-    usage: Usage | None
-    """What the provider has reported so far; None where nobody reads it."""
 
     def relay(self, head: Head) -> Relay | None:
         """The relay for an answer that is a stream; None for a plain one."""
@@ -45,12 +44,16 @@ class Passage(Protocol):
         """That error; `body` is empty where the answer was too large to be read."""
         ...
 
-    def plain(self, body: bytes) -> bytes:
-        """The client's body for a plain answer, whole.
+    def plain(self, body: bytes) -> tuple[bytes, Report | None]:
+        """The client's body for a plain answer, whole, and what the provider reports of the call's usage.
 
         Raises:
             UpstreamFailed: it is no answer of the provider's API.
         """
+        ...
+
+    def report(self, tail: bytes) -> Report | None:
+        """The report of a plain answer that was passed on in parts, from the end of it."""
         ...
 
     def headers(self, head: Head) -> Sequence[Header]:
@@ -61,18 +64,19 @@ class Passage(Protocol):
 class Unchanged:
     """Within one dialect: every byte passes as it came."""
 
-    __slots__ = ("_dialect", "_endpoint")
+    __slots__ = ("_dialect", "_endpoint", "_hides_usage")
     hold_limit = HOLD_LIMIT
     passes_parts = True
-    usage: Usage | None = None
 
-    def __init__(self, dialect: Dialect, endpoint: Endpoint) -> None:
+    def __init__(self, dialect: Dialect, endpoint: Endpoint, *, hides_usage: bool = False) -> None:
+        """`hides_usage`: the gateway asked for a report that the client did not ask for."""
         self._dialect = dialect
         self._endpoint = endpoint
+        self._hides_usage = hides_usage
 
     def relay(self, head: Head) -> Relay | None:
         if head.is_event_stream:
-            return StreamRelay(self._dialect, self._endpoint)
+            return StreamRelay(self._dialect, self._endpoint, hides_usage=self._hides_usage)
         if self._endpoint is STREAM_ARRAY and head.status == 200:
             return ArrayRelay(self._dialect, self._endpoint)
         return None
@@ -83,8 +87,11 @@ class Unchanged:
     def failure(self, head: Head, body: bytes) -> CallError:
         return answer.failure(self._dialect, head, body)
 
-    def plain(self, body: bytes) -> bytes:
-        return body
+    def plain(self, body: bytes) -> tuple[bytes, Report | None]:
+        return body, reported.of_answer(self._endpoint, body)
+
+    def report(self, tail: bytes) -> Report | None:
+        return reported.of_tail(self._endpoint, tail)
 
     def headers(self, head: Head) -> Sequence[Header]:
         return head.passed

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from llmgw.dialects import sse
+from llmgw.dialects import reported, sse
 from llmgw.dialects.dialect import Dialect, Endpoint
+from llmgw.dialects.reported import Report, Tally
 from llmgw.errors import CallError, UpstreamFailed
 
 HOLD_LIMIT: Final = 64 * 1024
@@ -31,6 +32,15 @@ class Relay(Protocol):
     """Turns true with the normal terminator."""
     provider_error: str | None
     """The message of the provider's own error event, once one has passed."""
+
+    @property
+    def said_bytes(self) -> int:
+        """How long the texts are that have come so far."""
+        ...
+
+    def report(self) -> Report | None:
+        """What the provider has reported of the call's usage so far."""
+        ...
 
     def feed(self, data: bytes) -> bytes:
         """Take a piece as it arrived; returns what the client gets now (empty while held or unfinished).
@@ -57,13 +67,16 @@ class StreamRelay:
     """The relay within one dialect: bytes pass as they came."""
 
     __slots__ = (
-        "_dialect", "_endpoint", "_held", "_holding", "_last", "_loose", "_pending", "_previous",
-        "ended", "has_content", "provider_error",
+        "_dialect", "_endpoint", "_held", "_hides_usage", "_holding", "_last", "_loose", "_pending", "_previous",
+        "_tally", "ended", "has_content", "provider_error",
     )  # fmt: skip
 
-    def __init__(self, dialect: Dialect, endpoint: Endpoint) -> None:
+    def __init__(self, dialect: Dialect, endpoint: Endpoint, *, hides_usage: bool = False) -> None:
+        """`hides_usage`: the client did not ask for the chunk that reports usage; the gateway did."""
         self._dialect = dialect
         self._endpoint = endpoint
+        self._hides_usage = hides_usage
+        self._tally = Tally(endpoint)
         self._pending = b""
         self._held = b""
         self._last = b""
@@ -73,6 +86,13 @@ class StreamRelay:
         self.has_content = False
         self.ended = False
         self.provider_error: str | None = None
+
+    @property
+    def said_bytes(self) -> int:
+        return self._tally.said_bytes
+
+    def report(self) -> Report | None:
+        return self._tally.report()
 
     def feed(self, data: bytes) -> bytes:
         if self._pending:
@@ -91,9 +111,12 @@ class StreamRelay:
             else:
                 self._loose = True
         self._notice(data)
+        if self._hides_usage:
+            data = reported.without_usage_chunk(data)
         return data if self.has_content else self._start(data)
 
     def _notice(self, piece: bytes) -> None:
+        self._tally.note(piece)
         if self._dialect.ends(self._endpoint, piece):
             self.ended = True
         if b'"error"' in piece and self.provider_error is None:
@@ -128,8 +151,10 @@ class StreamRelay:
         return False
 
     def end(self) -> tuple[bytes, UpstreamFailed | None]:
-        rest = self._held + self._pending
         self._notice(self._pending)
+        if self._hides_usage:
+            self._pending = reported.without_usage_chunk(self._pending)
+        rest = self._held + self._pending
         self._held = self._pending = b""
         if self.ended or self.provider_error is not None:
             return rest, None

@@ -16,11 +16,18 @@ from llmgw.canonical import (
     Failure,
     FinishEvent,
     ProviderError,
+    RefusalDelta,
     Start,
+    TextDelta,
+    ThoughtDelta,
+    ToolDelta,
     Usage,
     UsageEvent,
 )
+from llmgw.dialects import reported
 from llmgw.dialects.codec import Codec, Losses, Recipient, Stamp
+from llmgw.dialects.known import PLAIN
+from llmgw.dialects.reported import Report
 from llmgw.errors import CallError, UpstreamCredentials, UpstreamFailed, UpstreamRefused
 from llmgw.flow import answer
 from llmgw.flow.answer import Head
@@ -33,6 +40,7 @@ JSON: Final[Header] = (b"content-type", b"application/json")
 _EVENTS: Final[Header] = (b"content-type", b"text/event-stream; charset=utf-8")
 _WITHOUT_CONTENT: Final = (Start, UsageEvent, FinishEvent, Failure, End)
 """Events that are no answer yet, so that another one could still take its place."""
+_SAYING: Final = (TextDelta, ThoughtDelta, RefusalDelta, ToolDelta)
 
 
 class Translation:
@@ -55,15 +63,11 @@ class Translation:
         self._chat = chat
         self._stamp = stamp
         self._losses = losses
-        self.usage: Usage | None = None
-        """What the provider has reported, however the call ends."""
         self.body = provider.write_request(chat, to, losses)
 
     def relay(self, head: Head) -> Relay | None:
         return (
-            Translated(self, self._provider, self._client, self._chat, self._stamp)
-            if self._chat.stream
-            else None
+            Translated(self._provider, self._client, self._chat, self._stamp) if self._chat.stream else None
         )
 
     def fails(self, head: Head) -> bool:
@@ -72,10 +76,13 @@ class Translation:
     def failure(self, head: Head, body: bytes) -> CallError:
         return failure(self._provider, head, body)
 
-    def plain(self, body: bytes) -> bytes:
+    def plain(self, body: bytes) -> tuple[bytes, Report | None]:
         whole = self._provider.read_answer(body)
-        self.usage = whole.usage
-        return self._client.write_answer(whole, self._chat, self._stamp, self._losses)
+        report = None if whole.usage is None else Report(usage=whole.usage, service_tier=whole.service_tier)
+        return self._client.write_answer(whole, self._chat, self._stamp, self._losses), report
+
+    def report(self, tail: bytes) -> Report | None:
+        return reported.of_tail(PLAIN[self._provider.name], tail)
 
     def headers(self, head: Head) -> Sequence[Header]:
         is_stream = self._chat.stream and self._chat.framing == "sse"
@@ -131,17 +138,16 @@ class Translated:
         "_held",
         "_holding",
         "_reader",
-        "_translation",
+        "_service_tier",
+        "_usage",
         "_writer",
         "ended",
         "has_content",
         "provider_error",
+        "said_bytes",
     )
 
-    def __init__(
-        self, translation: Translation, provider: Codec, client: Codec, chat: Chat, stamp: Stamp
-    ) -> None:
-        self._translation = translation
+    def __init__(self, provider: Codec, client: Codec, chat: Chat, stamp: Stamp) -> None:
         self._reader = provider.stream_reader()
         self._writer = client.stream_writer(chat, stamp)
         self._held = b""
@@ -149,6 +155,12 @@ class Translated:
         self.has_content = False
         self.ended = False
         self.provider_error: str | None = None
+        self.said_bytes = 0
+        self._usage: Usage | None = None
+        self._service_tier: str | None = None
+
+    def report(self) -> Report | None:
+        return None if self._usage is None else Report(usage=self._usage, service_tier=self._service_tier)
 
     def feed(self, data: bytes) -> bytes:
         return self._written(self._reader.feed(data))
@@ -167,6 +179,8 @@ class Translated:
                 self._note(event)
             else:
                 self.has_content = True
+                if isinstance(event, _SAYING):
+                    self.said_bytes += len(event.arguments if isinstance(event, ToolDelta) else event.text)
             pieces.append(self._writer.write(event))
         piece = b"".join(pieces)
         if not self._holding:
@@ -179,8 +193,10 @@ class Translated:
     def _note(self, event: Event) -> None:
         """Take what an event without content says; UpstreamFailed while another answer is still possible."""
         match event:
+            case Start(service_tier=tier):
+                self._service_tier = tier
             case UsageEvent(usage=usage):
-                self._translation.usage = usage
+                self._usage = usage
             case Failure(error=error):
                 if self._holding and not self.has_content:
                     raise _failed(error)

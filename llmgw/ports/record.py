@@ -41,7 +41,7 @@ class CallRecord(Struct, kw_only=True):
     """Total minus the wait for the provider."""
     first_token_s: float | None = None
     usage: Usage | None = None
-    """What the provider reported of a translated call, also where the call failed after it."""
+    """What the provider reported, also where the call failed after it."""
 
 
 class Sink(Protocol):
