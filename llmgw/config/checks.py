@@ -12,7 +12,7 @@ from typing import Final
 
 import yaml
 
-from llmgw.config import endpoints, not_yet
+from llmgw.config import endpoints, limit_faults, not_yet
 from llmgw.config.faults import Faults, Place, nearest
 from llmgw.config.nodes import Builder
 from llmgw.config.schema import Admin, Config, Model, Provider, Target
@@ -57,10 +57,19 @@ class _Checks:
         for name, model in self._config.models.items():
             self._model(("models", name), name, model)
         self._routes()
+        self._limits()
         for place in self._built.nodes:
             instead = not_yet.effect(place, self._config)
             if instead is not None:
                 self._warn(place, f"is checked, but has no effect in this version: {instead}.")
+
+    def _limits(self) -> None:
+        for place, message in limit_faults.find(self._config.limits):
+            self._fail(place, message)
+        for kind, names in (("models", self._models), ("providers", self._providers)):
+            for name in getattr(self._config.limits, kind):
+                if kind == "providers" or "/" not in name:
+                    self._known(("limits", kind, name), kind[:-1], name, names)
 
     def _names(self, section: str) -> frozenset[str] | None:
         """The names in a section, those of values at fault among them; None where it is no mapping."""

@@ -7,32 +7,13 @@ nothing here reads a file. Descriptions are the user documentation: `llmgw confi
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
+from llmgw.config.limits import Limits
+from llmgw.config.section import Bytes, Count, Fraction, Patience, Port, Seconds, Section, Text
 from llmgw.secret import Secret
-
-_userinfo: Final = re.compile(r"(?<=://)[^\s/?#]+@")
-
-
-def without_password(text: str) -> str:
-    """`text` with the user and password of every URL in it (RFC 3986 section 3.2.1) taken out."""
-    return _userinfo.sub("redacted@", text)
-
-
-YEAR_S: Final = 365 * 86400
-"""The longest duration: event loops take no timer without end, and more than a year is a slip of the unit."""
-
-# `extra["unit"]` tells reader and schema that the value is written as text with a unit.
-Text = Annotated[str, Meta(min_length=1)]
-Seconds = Annotated[float, Meta(ge=0, le=YEAR_S, extra={"unit": "duration"})]
-Patience = Annotated[float, Meta(gt=0, le=YEAR_S, extra={"unit": "duration"})]
-Bytes = Annotated[int, Meta(ge=1, extra={"unit": "size"})]
-Port = Annotated[int, Meta(ge=0, le=65535)]
-Fraction = Annotated[float, Meta(ge=0, le=1)]
-Count = Annotated[int, Meta(ge=1)]
 
 Dialect = Literal["openai", "anthropic", "gemini", "simulator"]
 HostName = Literal[
@@ -41,14 +22,6 @@ HostName = Literal[
 ]  # fmt: skip
 """The rows of `dialects/hosts.py`, which stand a layer above; a test compares the two."""
 Strategy = Literal["fallback", "weighted", "cheapest", "fastest", "least_busy"]
-
-
-class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One mapping of the file; unknown keys are errors."""
-
-    def __repr__(self) -> str:
-        """As usual, but without the passwords that URLs hold (a proxy's, a store's)."""
-        return without_password(super().__repr__())
 
 
 class Server(Section):
@@ -288,24 +261,6 @@ class Admin(Section):
     port: Annotated[
         Port | Literal["same"], Meta(description="Port to listen on; same is beside the data plane.")
     ] = 8081
-
-
-class KeyLimits(Section):
-    """Limits of one virtual key; null is no limit."""
-
-    rpm: Annotated[Count | None, Meta(description="Requests a minute.")] = None
-    tpm: Annotated[Count | None, Meta(description="Tokens a minute.")] = None
-    max_parallel: Annotated[Count | None, Meta(description="Calls at the same time.")] = None
-
-
-class Limits(Section):
-    """What keys may use unless they say otherwise."""
-
-    default_key: KeyLimits = KeyLimits()
-    on_shared_loss: Annotated[
-        Literal["local", "open", "closed"],
-        Meta(description="While Redis is away: each node its share, everything, or nothing."),
-    ] = "local"
 
 
 class Governance(Section):

@@ -8,7 +8,8 @@ from typing import Any
 from msgspec import NODEFAULT, Struct, inspect
 
 from llmgw.config import units, variables
-from llmgw.config.schema import Config, without_password
+from llmgw.config.schema import Config
+from llmgw.config.section import without_password
 from llmgw.secret import Secret
 
 _VARIABLE = {"type": "string", "pattern": variables.PATTERN}

@@ -14,7 +14,8 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from llmgw.config.schema import KeyLimits
+from llmgw.config.budget import Budget
+from llmgw.config.limits import KeyLimits
 from llmgw.control import ids, names, orgs
 from llmgw.control.page import DEFAULT_LIMIT, Page, page
 from llmgw.control.times import expiry, moment, span_s
@@ -22,7 +23,6 @@ from llmgw.errors import NotFound, OperatorError, UsageError
 from llmgw.keyring import virtual_key
 from llmgw.ports import Registry, VirtualKey
 from llmgw.rules.access import KeyTerm
-from llmgw.rules.budget import Budget
 from llmgw.secret import Secret
 
 COUNT_LIMIT: Final = 10**12

@@ -12,9 +12,9 @@ from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
-from llmgw.config.schema import KeyLimits
+from llmgw.config.budget import Budget
+from llmgw.config.limits import KeyLimits
 from llmgw.errors import InvalidApiKey, ModelNotAllowed, OrgSuspended
-from llmgw.rules.budget import Budget
 
 
 class KeyTerm(Struct, frozen=True):

@@ -8,10 +8,10 @@ from typing import Any, Final
 import msgspec
 from sqlite_utils import Database
 
-from llmgw.config.schema import KeyLimits
+from llmgw.config.budget import Budget
+from llmgw.config.limits import KeyLimits
 from llmgw.ports import VirtualKey
 from llmgw.rules.access import KeyTerm
-from llmgw.rules.budget import Budget
 
 _SELECT: Final = """
     SELECT *,

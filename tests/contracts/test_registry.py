@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from llmgw.config.schema import KeyLimits
+from llmgw.config.budget import Budget
+from llmgw.config.limits import KeyLimits
 from llmgw.control import ids
 from llmgw.control.orgs import OrgView
 from llmgw.errors import AlreadyExists
 from llmgw.keyring.envelope import DataKey, SealedSecret
 from llmgw.ports import Org, Registry, Token, VirtualKey
 from llmgw.rules.access import KeyTerm
-from llmgw.rules.budget import Budget
 from tests.contracts.conftest import Backend
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmgw.config.budget import NANO, Budget
 from llmgw.control import ids, names, times
 from llmgw.errors import UsageError
-from llmgw.rules.budget import NANO, Budget
 
 NOW = 1_700_000_000.0
 
