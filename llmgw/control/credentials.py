@@ -13,7 +13,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from llmgw.control import ids, names, orgs
+from llmgw import ids
+from llmgw.control import names, orgs
 from llmgw.control.kms import problem_of
 from llmgw.control.page import DEFAULT_LIMIT, Page, page
 from llmgw.control.times import moment

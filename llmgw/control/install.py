@@ -11,7 +11,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from llmgw.control import ids, names, orgs
+from llmgw import ids
+from llmgw.control import names, orgs
 from llmgw.errors import OperatorError
 from llmgw.keyring import token
 from llmgw.ports import Org, Registry, Token

@@ -14,9 +14,10 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from llmgw import ids
 from llmgw.config.budget import Budget
 from llmgw.config.limits import KeyLimits
-from llmgw.control import ids, names, orgs
+from llmgw.control import names, orgs
 from llmgw.control.page import DEFAULT_LIMIT, Page, page
 from llmgw.control.times import expiry, moment, span_s
 from llmgw.errors import NotFound, OperatorError, UsageError

@@ -10,8 +10,8 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
-from llmgw.control.ids import PREFIXES
 from llmgw.errors import UsageError
+from llmgw.ids import PREFIXES
 
 LENGTH_LIMIT: Final = 64
 

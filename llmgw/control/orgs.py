@@ -7,7 +7,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from llmgw.control import ids, names
+from llmgw import ids
+from llmgw.control import names
 from llmgw.control.page import DEFAULT_LIMIT, Page, page
 from llmgw.control.times import moment
 from llmgw.errors import NotFound

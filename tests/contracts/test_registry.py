@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from llmgw import ids
 from llmgw.config.budget import Budget
 from llmgw.config.limits import KeyLimits
-from llmgw.control import ids
 from llmgw.control.orgs import OrgView
 from llmgw.errors import AlreadyExists
 from llmgw.keyring.envelope import DataKey, SealedSecret

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmgw import ids
 from llmgw.config.budget import NANO, Budget
-from llmgw.control import ids, names, times
+from llmgw.control import names, times
 from llmgw.errors import UsageError
 
 NOW = 1_700_000_000.0
