@@ -331,4 +331,5 @@ def _target(model: schema.Model, providers: dict[str, Provider]) -> Target:
         codec=_codec(target.api),
         capabilities=model.capabilities,
         drops=None if model.on_unsupported is None else model.on_unsupported == "drop",
+        drain_s=model.drain_s if model.on_disconnect == "drain" else 0.0,
     )

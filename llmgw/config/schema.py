@@ -232,6 +232,16 @@ class Model(Section):
         OnUnsupported | None, Meta(description="As the provider's, for this name alone.")
     ] = None
     capabilities: Capabilities = Capabilities()
+    on_disconnect: Annotated[
+        Literal["cancel", "drain"],
+        Meta(
+            description="When a client leaves: break the provider's answer off, or read it to its end so that "
+            "the provider's own count is billed."
+        ),
+    ] = "cancel"
+    drain_s: Annotated[
+        Seconds, Meta(description="How long an answer is read on for nobody, with on_disconnect: drain.")
+    ] = field(default=30.0, name="drain")
 
 
 class Telemetry(Section):

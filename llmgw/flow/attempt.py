@@ -38,10 +38,9 @@ class Attempt:
     """Implements `ports.Receiver` towards the provider and `ports.Source` towards the client."""
 
     _head: Head
-    _fails: bool
 
     __slots__ = (
-        "_began_at", "_call", "_client", "_done", "_extra", "_fails", "_head", "_heard", "_held", "_held_bytes",
+        "_began_at", "_call", "_client", "_done", "_drain_s", "_drains_until", "_extra", "_fails", "_head", "_heard", "_held", "_held_bytes",
         "_last_at", "_passage", "_paused", "_relay", "_report", "_tail", "_timeouts", "_transfer", "_watch",
     )  # fmt: skip
 
@@ -53,7 +52,9 @@ class Attempt:
         timeouts: Timeouts,
         extra: tuple[Header, ...],
         watch: Watch,
+        drain_s: float = 0.0,
     ) -> None:
+        """`drain_s`: for how long the answer is read on when the client has left."""
         self._call = call
         self._passage = passage
         self._client = client
@@ -62,6 +63,7 @@ class Attempt:
         self._watch = watch
         self._done: asyncio.Future[CallError | None] = watch.loop.create_future()
         self._transfer: Transfer | None = None
+        self._fails = False
         self._relay: Relay | None = None
         self._report: Report | None = None
         self._tail = b""
@@ -70,6 +72,8 @@ class Attempt:
         self._heard = False
         self._last_at = self._began_at = 0.0
         self._paused = False
+        self._drain_s = drain_s
+        self._drains_until: float | None = None
 
     async def run(self, upstream: Upstream, request: UpstreamRequest) -> None:
         """Send `request` and see the answer through to the client.
@@ -119,6 +123,8 @@ class Attempt:
         """End the try once; after the head has gone out, tell the client in-band or by breaking off."""
         if self._done.done():
             return
+        if error is None and self._drains_until is not None:
+            error = _gone()
         if (
             self._relay is not None
             and self._relay.ended
@@ -144,7 +150,9 @@ class Attempt:
         """Fail if a limit has passed; called by the watch."""
         now = monotonic()
         call, limits = self._call, self._timeouts
-        if now - call.received_at >= limits.total_s:
+        if self._drains_until is not None and now >= self._drains_until:
+            self._finish(_gone())
+        elif now - call.received_at >= limits.total_s:
             self._finish(_timeout("the whole call", limits.total_s))
         elif not self._heard:
             if now - (call.sent_at or now) >= limits.first_token_s:
@@ -270,8 +278,14 @@ class Attempt:
         if self._transfer is not None:
             self._transfer.resume()
 
-    def abandon(self) -> None:
+    def abandon(self) -> bool:
+        if self._drain_s and self._transfer is not None and not self._fails:
+            self._drains_until = monotonic() + self._drain_s
+            if self._paused:
+                self.resume()
+            return True
         self._finish(_gone())
+        return False
 
     def fail(self, error: CallError) -> None:
         self._finish(error)

@@ -76,7 +76,7 @@ async def dispatch(
     extra = target.headers
     if gateway.directory.degraded is not None:
         extra = (*extra, (b"x-llmgw-degraded", gateway.directory.degraded.encode()))
-    await Attempt(call, out.passage, client, target.timeouts, extra, gateway.watch).run(
+    await Attempt(call, out.passage, client, target.timeouts, extra, gateway.watch, target.drain_s).run(
         provider.upstream, request
     )
 

@@ -70,6 +70,8 @@ class Target(Struct, frozen=True, kw_only=True):
     codec: Codec
     capabilities: Capabilities
     drops: bool
+    drain_s: float
+    """Seconds for which an answer is read on when its client has left."""
 
     def serves(self, endpoint: Endpoint) -> bool:
         """Whether the provider has the endpoint of its own dialect, and calls may go to it unchanged."""
@@ -146,6 +148,7 @@ def target_of(
     codec: Codec | None = None,
     capabilities: schema.Capabilities = _NOTHING_SAID,
     drops: bool | None = None,
+    drain_s: float = 0.0,
 ) -> Target:
     """A target; what is not given is the provider's. `capabilities` go before those of the provider, and those
     before the built-in table."""
@@ -160,6 +163,7 @@ def target_of(
         codec=codec or provider.codec,
         capabilities=_overridden(_overridden(of(model), provider.capabilities), capabilities),
         drops=provider.drops if drops is None else drops,
+        drain_s=drain_s,
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final, Protocol
 
+from llmgw.errors import CallError
+
 PERIOD_S: Final = 0.05
 
 
@@ -17,6 +19,10 @@ class Timed(Protocol):
 
     def check(self) -> None:
         """See whether a limit has passed."""
+        ...
+
+    def fail(self, error: CallError) -> None:
+        """Stop now."""
         ...
 
 
@@ -37,6 +43,11 @@ class Watch:
     def discard(self, member: Timed) -> None:
         """Watch it no more."""
         self._members.discard(member)
+
+    def fail(self, error: CallError) -> None:
+        """Stop every member: the process ends, and some have no client left that would be cut off."""
+        for member in list(self._members):
+            member.fail(error)
 
     def _look(self) -> None:
         for member in list(self._members):

@@ -20,8 +20,12 @@ class Source(Protocol):
         """The client has caught up."""
         ...
 
-    def abandon(self) -> None:
-        """The client has gone: break off whatever was fetched for it, now."""
+    def abandon(self) -> bool:
+        """The client has gone: break off whatever was fetched for it, now.
+
+        Returns:
+            Whether it is fetched to its end all the same, for the sake of its bill; nothing is sent any more.
+        """
         ...
 
     def fail(self, error: CallError) -> None:

@@ -259,9 +259,8 @@ class Exchange:
         self._open = False
         self.response_complete = True
         source, self._source = self._source, None
-        if source is not None:
-            source.abandon()
-        if self._steps is not None:
+        goes_on = source is not None and source.abandon()
+        if self._steps is not None and not goes_on:
             self._steps.cancel()  # it may still be connecting
 
     def cut(self, error: CallError) -> None:

@@ -34,6 +34,9 @@ CUT_S: Final = 2.0
 """Seconds left to the last error events to reach their clients after the drain's time is up."""
 
 
+_STOPPING: Final = GatewayStopping("The gateway is stopping; send the request again.")
+
+
 class _Server(uvicorn.Server):
     """uvicorn's server with the lane's sweep and drain."""
 
@@ -73,9 +76,8 @@ class _Server(uvicorn.Server):
         cut.cancel()
 
     def _cut(self) -> None:
-        error = GatewayStopping("The gateway is stopping; send the request again.")
         for lane in self._lanes():
-            lane.cut(error)
+            lane.cut(_STOPPING)
 
     def _lanes(self) -> list[Lane]:
         return [lane for lane in self.server_state.connections if isinstance(lane, Lane)]
@@ -132,6 +134,7 @@ async def _serve(installation: Installation, sock: socket.socket, listening: Cal
         _log.info("listening on %s", url)
         listening(url)
         await server.serve([sock])
+        running.gateway.watch.fail(_STOPPING)
         for task in owned:
             task.cancel()
     for provider in running.gateway.providers.values():
