@@ -55,16 +55,28 @@ class FieldType:
 class Body:
     """A client's request body, read once."""
 
-    __slots__ = ("_model_at", "_parts", "model", "raw", "stream")
+    __slots__ = ("_model_at", "_parts", "_stream_options", "model", "raw", "stream")
 
     def __init__(
-        self, raw: bytes, parts: list[bytes | msgspec.Raw], model_at: int, model: str, stream: bool
+        self,
+        raw: bytes,
+        parts: list[bytes | msgspec.Raw],
+        model_at: int,
+        model: str,
+        stream: bool,
+        stream_options: msgspec.Raw | None = None,
     ) -> None:
         self.raw = raw
         self._parts = parts
         self._model_at = model_at
         self.model = model
         self.stream = stream
+        self._stream_options = stream_options
+
+    def asks_for_usage(self) -> bool:
+        """Whether the client wants the usage at the end of a stream (OpenAI, `stream_options`)."""
+        options = None if self._stream_options is None else _decode_any(self._stream_options)
+        return isinstance(options, dict) and options.get("include_usage") is True
 
     def with_model(self, model: str) -> bytes:
         """The body with the `model` value replaced; the very same bytes where it already says so, and where
@@ -95,7 +107,23 @@ def read(raw: bytes, types: Mapping[str, FieldType]) -> Body:
     if not isinstance(model, str) or not model:
         raise InvalidRequest("The field 'model' must be a non-empty string.", param="model")
     stream = members.get("stream")
-    return Body(raw, parts, model_at, model, stream is not None and memoryview(stream)[0] == _TRUE)
+    streams = stream is not None and memoryview(stream)[0] == _TRUE
+    return Body(raw, parts, model_at, model, streams, members.get("stream_options") if streams else None)
+
+
+def ask_for_usage(body: bytes) -> bytes:
+    """A request body that has the provider report usage at the end of its stream; all else as it stands."""
+    members = _decode(body)
+    given = members.get("stream_options")
+    options = _decode_any(given) if given is not None else None
+    if not isinstance(options, dict):
+        options = {}
+    written = msgspec.json.encode({**options, "include_usage": True})
+    if given is None:
+        end = body.rindex(b"}")  # there is a member before it: the model
+        return b"".join((body[:end], b',"stream_options":', written, body[end:]))
+    start, end = _places(body, members)["stream_options"]
+    return b"".join((body[:start], written, body[end:]))
 
 
 def read_nameless(raw: bytes, types: Mapping[str, FieldType], model: str, stream: bool) -> Body:
@@ -154,7 +182,14 @@ def _join(
 
 def _walk(raw: bytes, members: dict[str, msgspec.Raw]) -> tuple[list[bytes | msgspec.Raw], int]:
     """The same for a body in any spacing, member by member; InvalidRequest where a key stands twice."""
-    start = end = position = 0
+    start, end = _places(raw, members).get("model", (0, 0))
+    return [raw[:start], raw[start:end], raw[end:]], 1
+
+
+def _places(raw: bytes, members: dict[str, msgspec.Raw]) -> dict[str, tuple[int, int]]:
+    """Where each member's value begins and ends."""
+    places: dict[str, tuple[int, int]] = {}
+    position = 0
     find = _first_member
     for name, value in members.items():
         content = bytes(value)
@@ -163,12 +198,11 @@ def _walk(raw: bytes, members: dict[str, msgspec.Raw]) -> tuple[list[bytes | msg
         position = at + len(content)
         if match is None or raw[at:position] != content or not _same_key(match[1], name):
             raise _duplicate(raw)
-        if name == "model":
-            start, end = at, position
+        places[name] = (at, position)
         find = _next_member
     if _end(raw, position) is None:
         raise _duplicate(raw)
-    return [raw[:start], raw[start:end], raw[end:]], 1
+    return places
 
 
 def _same_key(written: bytes, name: str) -> bool:

@@ -40,8 +40,9 @@ class Attempt:
     _head: Head
 
     __slots__ = (
-        "_began_at", "_call", "_client", "_done", "_drain_s", "_drains_until", "_extra", "_fails", "_head", "_heard", "_held", "_held_bytes",
-        "_last_at", "_passage", "_paused", "_relay", "_report", "_tail", "_timeouts", "_transfer", "_watch",
+        "_began_at", "_call", "_client", "_done", "_drain_s", "_drains_until", "_extra", "_fails", "_head",
+        "_heard", "_held", "_held_bytes", "_last_at", "_passage", "_paused", "_relay", "_report", "_tail",
+        "_timeouts", "_transfer", "_watch",
     )  # fmt: skip
 
     def __init__(

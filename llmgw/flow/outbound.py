@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from msgspec import Struct
 
-from llmgw.dialects import estimate, hosts
+from llmgw.dialects import body as bodies
+from llmgw.dialects import estimate, hosts, openai
 from llmgw.dialects.anthropic import count
 from llmgw.dialects.anthropic import dialect as anthropic
 from llmgw.dialects.body import Body
@@ -20,7 +21,7 @@ from llmgw.dialects.codec import Codec, Losses, Recipient, Stamp
 from llmgw.dialects.embedding import OF_CLIENTS, OF_PROVIDERS
 from llmgw.dialects.gemini import count as gemini_count
 from llmgw.dialects.gemini import dialect as gemini
-from llmgw.dialects.known import CODECS, DIALECTS, PLAIN, STREAMED
+from llmgw.dialects.known import CODECS, DIALECTS, OPENAI, PLAIN, STREAMED
 from llmgw.errors import InvalidRequest
 from llmgw.flow.call import Call
 from llmgw.flow.counting import Counting
@@ -33,6 +34,15 @@ _UNCHANGED: Final[Mapping[str, Unchanged]] = {
     endpoint.name: Unchanged(dialect, endpoint)
     for dialect in DIALECTS.values()
     for endpoint in dialect.endpoints
+}
+
+
+_REPORT_WHEN_ASKED: Final = frozenset({openai.CHAT_COMPLETIONS.name, openai.COMPLETIONS.name})
+"""Endpoints whose streams tell what was used only when asked; the gateway always asks, for the bill."""
+_HIDING: Final[Mapping[str, Unchanged]] = {
+    endpoint.name: Unchanged(OPENAI, endpoint, hides_usage=True)
+    for endpoint in OPENAI.endpoints
+    if endpoint.name in _REPORT_WHEN_ASKED
 }
 
 
@@ -65,10 +75,13 @@ def outbound(call: Call, target: Target, body: Body, query: bytes) -> Outbound |
     operation = call.operation
     if call.dialect.name in target.provider.dialects and target.serves(operation):
         path = target.provider.path(operation, target.model)
+        asks = body.stream and operation.name in _REPORT_WHEN_ASKED and target.provider.host.asks_for_usage
+        hides = asks and not body.asks_for_usage()
+        written = body.with_model(target.model)
         return Outbound(
-            passage=_UNCHANGED[operation.name],
+            passage=(_HIDING if hides else _UNCHANGED)[operation.name],
             path=_with_query(path, query) if query else path,
-            body=body.with_model(target.model),
+            body=bodies.ask_for_usage(written) if hides else written,
         )
     if operation.name in CODECS:
         return _translated(call, target, body, query)

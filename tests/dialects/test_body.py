@@ -144,3 +144,41 @@ def test_duplicates_are_found_wherever_they_stand(members: list[tuple[str, str]]
     else:
         with pytest.raises(InvalidRequest):
             body.read(raw, {})
+
+
+@pytest.mark.parametrize(
+    ("raw", "asking"),
+    [
+        (
+            b'{"model":"m","stream":true}',
+            b'{"model":"m","stream":true,"stream_options":{"include_usage":true}}',
+        ),
+        (
+            b'\n{ "model" : "m", "stream":\ttrue } \n',
+            b'\n{ "model" : "m", "stream":\ttrue ,"stream_options":{"include_usage":true}} \n',
+        ),
+        (
+            b'{"stream_options": {"include_obfuscation":false}, "model": "m", "big": 1e400, "stream": true}',
+            b'{"stream_options": {"include_obfuscation":false,"include_usage":true}, "model": "m", "big": 1e400, "stream": true}',
+        ),
+        (
+            b'{"model":"m","stream_options":null,"stream":true}',
+            b'{"model":"m","stream_options":{"include_usage":true},"stream":true}',
+        ),
+        (
+            b'{"model":"}","stream_options":{"include_usage":false},"stream":true}',
+            b'{"model":"}","stream_options":{"include_usage":true},"stream":true}',
+        ),
+    ],
+)
+def test_asking_for_usage_leaves_every_other_byte(raw: bytes, asking: bytes) -> None:
+    """The one member is added or completed where it stands; spacing, numbers and order stay."""
+    asked = body.read(raw, {})
+    assert not asked.asks_for_usage()
+    assert body.ask_for_usage(asked.with_model(asked.model)) == asking
+    assert body.read(asking, {}).asks_for_usage()
+
+
+def test_only_a_stream_asks_for_usage() -> None:
+    """Without `stream: true` the option means nothing."""
+    assert not body.read(b'{"model":"m","stream_options":{"include_usage":true}}', {}).asks_for_usage()

@@ -240,3 +240,17 @@ def test_recorded_exchanges_pass_unchanged(
 
 FAILS_FIRST = {"anthropic-stream-overloaded-first", "openai-responses-stream-insufficient-quota"}
 """Streams whose provider reports an error before any content."""
+
+
+def test_the_gateway_asks_for_usage_and_hides_it(provider: Provider, gateway: Gateway, house: House) -> None:
+    """A stream's usage is asked for on behalf of the bill; a client that did not ask sees no chunk of it, and one
+    that did sees its own."""
+    request = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "x"}]}
+    plain = post(gateway, house, "/v1/chat/completions", json=request)
+    assert provider.last().json()["stream_options"] == {"include_usage": True}
+    asked = post(
+        gateway, house, "/v1/chat/completions", json={**request, "stream_options": {"include_usage": True}}
+    )
+    assert asked.text.count('"usage":{') == 1 and asked.text.rstrip().endswith("data: [DONE]")
+    assert '"usage":{' not in plain.text and plain.text.rstrip().endswith("data: [DONE]")
+    assert asked.text.count("data: ") == plain.text.count("data: ") + 1
