@@ -8,6 +8,7 @@ only where a caller branches on it. This module imports nothing of llmgw.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 Source = Literal["client", "gateway", "upstream"]
@@ -41,6 +42,8 @@ class CallError(Exception):
         self.param = param
         self.retry_after_s = retry_after_s
         self.detail = detail
+        self.headers: Sequence[tuple[bytes, bytes]] = ()
+        """Header fields that the answer has besides, such as how far a limit is used up."""
 
 
 class InvalidRequest(CallError):

@@ -121,6 +121,7 @@ _CHAT: Final = Wire(
     find=_find_chat,
     read=chat_usage.read,
 )
+_EMBEDDINGS: Final = Wire(marks=_CHAT.marks, said=lambda piece: [], find=_find_chat, read=chat_usage.read)
 _RESPONSES: Final = Wire(
     marks=_CHAT.marks,
     said=_texts(b"delta"),
@@ -144,7 +145,7 @@ _GENERATE: Final = Wire(
 WIRES: Final[Mapping[str, Wire]] = {
     openai.CHAT_COMPLETIONS.name: _CHAT,
     openai.COMPLETIONS.name: _CHAT,
-    openai.EMBEDDINGS.name: _CHAT,
+    openai.EMBEDDINGS.name: _EMBEDDINGS,
     openai.RESPONSES.name: _RESPONSES,
     anthropic.MESSAGES.name: _MESSAGES,
     gemini.GENERATE_CONTENT.name: _GENERATE,
@@ -164,6 +165,12 @@ def of_answer(endpoint: Endpoint, body: bytes) -> Report | None:
         return None if counts is None else Report(usage=wire.read(counts), service_tier=tier)
     except (msgspec.MsgspecError, UnicodeDecodeError, UpstreamFailed):
         return None
+
+
+def said_bytes(endpoint: Endpoint, body: bytes) -> int:
+    """How long the texts are in an answer, or in a part of one."""
+    wire = WIRES.get(endpoint.name)
+    return 0 if wire is None else sum(map(len, wire.said(body)))
 
 
 def of_tail(endpoint: Endpoint, tail: bytes) -> Report | None:
@@ -217,8 +224,7 @@ class Tally:
             self._last = piece
             if not self._first:
                 self._first = piece
-        for text in wire.said(piece):
-            self.said_bytes += len(text)
+        self.said_bytes += sum(map(len, wire.said(piece)))
 
     def report(self) -> Report | None:
         """What the stream has reported so far; None where that is nothing that can be understood."""

@@ -12,11 +12,12 @@ from llmgw.ports.journal import Journal, LedgerRow, UsageSource
 from llmgw.ports.kms import Kms
 from llmgw.ports.ledger import Ledger
 from llmgw.ports.meter import Hold, Meter, Standing
-from llmgw.ports.record import CallRecord, Sink
+from llmgw.ports.record import BudgetWarning, CallRecord, Sink
 from llmgw.ports.registry import Org, Registry, Role, Token, VirtualKey
 from llmgw.ports.upstream import Header, Receiver, Transfer, Upstream, UpstreamRequest
 
 __all__ = [
+    "BudgetWarning",
     "CallRecord",
     "Client",
     "Directory",

@@ -41,11 +41,28 @@ class CallRecord(Struct, kw_only=True):
     """Total minus the wait for the provider."""
     first_token_s: float | None = None
     usage: Usage | None = None
-    """What the provider reported, also where the call failed after it."""
+    """What the call has used, as its row in the ledger has it."""
+    usage_source: str | None = None
+    """reported, counted or estimated; None for a call without a row."""
+    cost_nano_usd: int | None = None
+    """None where the price is not known, and for a call without a row."""
+
+
+class BudgetWarning(Struct, frozen=True, kw_only=True):
+    """A budget has passed a share of its amount. Money is US dollars as decimal text; times are Unix seconds."""
+
+    scope: str
+    """key, tag, org, model or provider."""
+    name: str
+    budget: str
+    """As it is written: 25/month."""
+    share: float
+    spent_usd: str
+    time: float
 
 
 class Sink(Protocol):
-    """Takes the records of ended calls. `offer` never blocks and never raises: a full sink drops and counts."""
+    """Takes what is told to the outside; no method ever blocks or raises: a full sink drops and counts."""
 
     def began(self) -> None:
         """A call is in flight."""
@@ -53,4 +70,8 @@ class Sink(Protocol):
 
     def offer(self, record: CallRecord) -> None:
         """A call has ended; called exactly once for every `began`. The record changes no more."""
+        ...
+
+    def warn(self, warning: BudgetWarning) -> None:
+        """A budget runs out."""
         ...

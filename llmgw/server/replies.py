@@ -13,7 +13,7 @@ _JSON: Final[Header] = (b"content-type", b"application/json")
 
 def reply(dialect: Dialect, error: CallError, request_id: str) -> tuple[int, list[Header], bytes]:
     """Status, header fields and body that tell a client of `error`."""
-    headers = [_JSON]
+    headers = [_JSON, *error.headers]
     if error.retry_after_s is not None:
         headers.append((b"retry-after", b"%d" % math.ceil(error.retry_after_s)))
     elif error.status == 503:

@@ -11,11 +11,14 @@ from types import TracebackType
 from typing import Final, Self
 
 from llmgw.config import schema
-from llmgw.ports import CallRecord
+from llmgw.ports import BudgetWarning, CallRecord
 from llmgw.telemetry.lines import Entry, encode, severity
 from llmgw.telemetry.log import JsonHandler
 from llmgw.telemetry.metrics import Metrics
+from llmgw.telemetry.webhook import Webhook
 from llmgw.telemetry.writer import Writer
+
+_log = logging.getLogger("llmgw.telemetry")
 
 FLUSH_S: Final = 2.0
 """How long the end of the process waits for the reader of the log."""
@@ -29,13 +32,17 @@ class Telemetry:
     Args:
         settings: the section of the configuration.
         descriptor: the file descriptor that log lines go to.
+        webhook: URL that warnings are sent to.
     """
 
-    def __init__(self, settings: schema.Telemetry, descriptor: int = STDERR) -> None:
+    def __init__(
+        self, settings: schema.Telemetry, descriptor: int = STDERR, webhook: str | None = None
+    ) -> None:
         self._level = logging.getLevelNamesMapping()[settings.log_level.upper()]
         self._metrics = Metrics()
         self._writer: Writer[Entry] = Writer(encode, descriptor, settings.queue)
         self._handler = JsonHandler(self._writer)
+        self._webhook = None if webhook is None else Webhook(webhook)
 
     @property
     def in_flight(self) -> int:
@@ -51,6 +58,15 @@ class Telemetry:
         if severity(record) >= self._level:
             self._writer.offer(record)
 
+    def warn(self, warning: BudgetWarning) -> None:
+        self._metrics.warned(warning.scope)
+        _log.warning(
+            "the budget %s of %s %s is used to %d %%: %s USD",
+            warning.budget, warning.scope, warning.name, warning.share * 100, warning.spent_usd,
+        )  # fmt: skip
+        if self._webhook is not None:
+            self._webhook.offer(warning)
+
     def refused(self, status: int) -> None:
         """Bytes that were no request were answered with `status`."""
         self._metrics.refused(status)
@@ -62,6 +78,8 @@ class Telemetry:
     def render_metrics(self) -> tuple[bytes, str]:
         """What Prometheus reads, and its media type; from any thread."""
         self._metrics.dropped("log", self._writer.dropped)
+        if self._webhook is not None:
+            self._metrics.dropped("webhook", self._webhook.dropped)
         return self._metrics.render()
 
     def start(self) -> None:
@@ -71,6 +89,8 @@ class Telemetry:
 
     def stop(self) -> None:
         """Give it back and write what is waiting, for `FLUSH_S` at most."""
+        if self._webhook is not None:
+            self._webhook.stop()
         self._handler.remove()
         self._writer.stop(FLUSH_S)
 

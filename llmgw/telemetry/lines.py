@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from llmgw.canonical import Usage
+from llmgw.config.budget import dollars_text
 from llmgw.errors import CallError
 from llmgw.ports import CallRecord
 from llmgw.telemetry.redact import redact, suspicious
@@ -60,7 +61,10 @@ class CallLine(Struct, kw_only=True):
     overhead_ms: float
     first_token_ms: float | None
     usage: dict[str, int] | None
-    """Tokens in disjoint buckets, those that the provider reported."""
+    """Tokens in disjoint buckets."""
+    usage_source: str | None
+    cost_usd: str | None
+    """US dollars, exactly; null where the price is not known."""
 
 
 class MessageLine(Struct, kw_only=True, omit_defaults=True):
@@ -171,6 +175,8 @@ def _call_line(record: CallRecord) -> CallLine:
         overhead_ms=_milliseconds(record.overhead_s),
         first_token_ms=_milliseconds(first_token_s) if first_token_s is not None else None,
         usage=None if record.usage is None else _buckets(record.usage),
+        usage_source=record.usage_source,
+        cost_usd=None if record.cost_nano_usd is None else dollars_text(record.cost_nano_usd),
     )
 
 

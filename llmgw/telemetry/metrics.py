@@ -27,9 +27,12 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from llmgw import __version__
+from llmgw.canonical import Usage
+from llmgw.config.budget import NANO
 from llmgw.ports import CallRecord
 
 MODELS: Final = 1000
+_BUCKETS: Final = tuple(name for name in Usage.__struct_fields__ if name != "native")
 OTHER: Final = "other"
 
 OVERHEAD_S: Final = (
@@ -76,6 +79,10 @@ class Metrics(Collector):
         self._first_token: dict[str | None, Histogram] = {}
         self._duration: dict[str | None, Histogram] = {}
         self._dropped: dict[str, int] = {}
+        self._tokens: dict[tuple[str | None, str | None, str], int] = {}
+        self._cost_nano_usd: dict[tuple[str | None, str | None], int] = {}
+        self._unpriced = 0
+        self._warnings: dict[str, int] = {}
         self._reloads = {"applied": 0, "refused": 0}
         self._last_reload_ok = True
         self._registry = CollectorRegistry(auto_describe=False)
@@ -107,6 +114,29 @@ class Metrics(Collector):
         ):
             code = record.error or str(upstream_status)
             self._upstream_errors[provider, code] = self._upstream_errors.get((provider, code), 0) + 1
+
+        if record.usage_source is not None:
+            self._spend(record)
+
+    def _spend(self, record: CallRecord) -> None:
+        place = (record.provider, record.model)
+        if place not in self._models:
+            place = (record.provider, OTHER)
+        if record.cost_nano_usd is None:
+            self._unpriced += 1
+        else:
+            self._cost_nano_usd[place] = self._cost_nano_usd.get(place, 0) + record.cost_nano_usd
+        usage = record.usage
+        if usage is not None:
+            for bucket in _BUCKETS:
+                count = getattr(usage, bucket)
+                if count:
+                    series = (*place, bucket)
+                    self._tokens[series] = self._tokens.get(series, 0) + count
+
+    def warned(self, scope: str) -> None:
+        """Count a warning that a budget of such a scope runs out."""
+        self._warnings[scope] = self._warnings.get(scope, 0) + 1
 
     def refused(self, status: int) -> None:
         """Count an answer to bytes that were no request."""
@@ -167,6 +197,27 @@ class Metrics(Collector):
         for labels, count in self._upstream_errors.copy().items():
             errors.add_metric(labels, count)
         yield errors
+        tokens = CounterMetricFamily(
+            "llmgw_tokens", "Tokens used, in disjoint buckets.", labels=("provider", "model", "bucket")
+        )
+        for (provider, model, bucket), count in self._tokens.copy().items():
+            tokens.add_metric((provider or "", model or "", bucket), count)
+        yield tokens
+        cost = CounterMetricFamily(
+            "llmgw_cost_usd", "What calls have cost, in US dollars.", labels=("provider", "model")
+        )
+        for (provider, model), nano_usd in self._cost_nano_usd.copy().items():
+            cost.add_metric((provider or "", model or ""), nano_usd / NANO)
+        yield cost
+        yield CounterMetricFamily(
+            "llmgw_unpriced_calls", "Calls whose cost is not known.", value=self._unpriced
+        )
+        warnings = CounterMetricFamily(
+            "llmgw_budget_warnings", "Budgets that passed a share to warn at.", labels=("scope",)
+        )
+        for scope, count in self._warnings.copy().items():
+            warnings.add_metric((scope,), count)
+        yield warnings
         dropped = CounterMetricFamily(
             "llmgw_telemetry_dropped", "Log lines lost because their reader was too slow.", labels=("queue",)
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from llmgw import __version__
+from llmgw.canonical import Usage
 from llmgw.telemetry.metrics import MODELS, OTHER, OVERHEAD_S, Metrics
 from tests.telemetry.records import record
 
@@ -113,6 +114,22 @@ def test_reloads() -> None:
     assert samples(metrics, "llmgw_config_reloads_total") == {("applied",): 1, ("refused",): 1}
 
 
+def test_spend_is_counted_and_the_unpriced_apart() -> None:
+    """Tokens by bucket and cost by provider and model; an unknown cost is no cost of zero, and a call without a row
+    in the ledger is neither."""
+    metrics = Metrics()
+    usage = Usage(input=3, output=0, cache_read=7)
+    for cost in (1_500_000_000, 500_000_000, None):
+        metrics.observe(record(usage=usage, usage_source="reported", cost_nano_usd=cost))
+    metrics.observe(record(status=401))
+    assert samples(metrics, "llmgw_cost_usd_total") == {("gpt-4o", "openai"): 2.0}
+    assert samples(metrics, "llmgw_unpriced_calls_total") == {(): 1}
+    assert samples(metrics, "llmgw_tokens_total") == {
+        ("input", "gpt-4o", "openai"): 9,
+        ("cache_read", "gpt-4o", "openai"): 21,
+    }
+
+
 def test_the_build_is_told() -> None:
     """Which version runs."""
     assert samples(Metrics(), "llmgw_build_info") == {(__version__,): 1}
@@ -129,6 +146,8 @@ def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
     """docs/metrics.md is the list of what `/metrics` shows of ours, with its type and labels."""
     metrics = Metrics()
     metrics.observe(record(status=502, error="upstream_error"))
+    metrics.observe(record(usage=Usage(input=1), usage_source="reported", cost_nano_usd=1))
+    metrics.warned("org")
     metrics.dropped("log", 1)
     shown = {}
     for family in text_string_to_metric_families(metrics.render()[0].decode()):
