@@ -42,6 +42,7 @@ from llmgw.standalone import migrations, store
 from llmgw.standalone.directory import SqliteDirectory
 from llmgw.standalone.lock import StoreLock
 from llmgw.standalone.registry import SqliteRegistry
+from llmgw.standalone.request_log import RequestLog, path_beside
 from llmgw.telemetry import Telemetry
 from llmgw.upstream.http1 import Http1Client
 from llmgw.upstream.httpx_transport import HttpxTransport
@@ -189,7 +190,12 @@ class Installation:
     def __enter__(self) -> Self:
         base = self.path.parent
         with ExitStack() as parts:
-            self.telemetry = parts.enter_context(Telemetry(self.config.telemetry))
+            requests = parts.enter_context(
+                RequestLog(path_beside(store_path(self.config, base)), self.config.telemetry.queue)
+            )
+            self.telemetry = parts.enter_context(
+                Telemetry(self.config.telemetry, webhook=self.config.limits.webhook, keeper=requests)
+            )
             kms = open_kms(self.config, base)
             parts.enter_context(StoreLock(store_path(self.config, base)))
             self.directory = parts.enter_context(SqliteDirectory(store_path(self.config, base), kms))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from llmgw.config import schema
 from llmgw.ports import BudgetWarning, CallRecord
@@ -26,6 +26,14 @@ FLUSH_S: Final = 2.0
 STDERR: Final = 2
 
 
+class Keeper(Protocol):
+    """Keeps the records of ended calls, some of them perhaps; never waits and never raises."""
+
+    dropped: int
+
+    def offer(self, record: CallRecord) -> None: ...
+
+
 class Telemetry:
     """A process's metrics and its log; a context manager around the whole run. Implements `ports.Sink`.
 
@@ -33,15 +41,21 @@ class Telemetry:
         settings: the section of the configuration.
         descriptor: the file descriptor that log lines go to.
         webhook: URL that warnings are sent to.
+        keeper: keeps the records of calls for operators to look at.
     """
 
     def __init__(
-        self, settings: schema.Telemetry, descriptor: int = STDERR, webhook: str | None = None
+        self,
+        settings: schema.Telemetry,
+        descriptor: int = STDERR,
+        webhook: str | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self._level = logging.getLevelNamesMapping()[settings.log_level.upper()]
         self._metrics = Metrics()
         self._writer: Writer[Entry] = Writer(encode, descriptor, settings.queue)
         self._handler = JsonHandler(self._writer)
+        self._keeper = keeper
         self._webhook = None if webhook is None else Webhook(webhook)
 
     @property
@@ -57,6 +71,8 @@ class Telemetry:
         self._metrics.observe(record)
         if severity(record) >= self._level:
             self._writer.offer(record)
+        if self._keeper is not None:
+            self._keeper.offer(record)
 
     def warn(self, warning: BudgetWarning) -> None:
         self._metrics.warned(warning.scope)
@@ -78,6 +94,8 @@ class Telemetry:
     def render_metrics(self) -> tuple[bytes, str]:
         """What Prometheus reads, and its media type; from any thread."""
         self._metrics.dropped("log", self._writer.dropped)
+        if self._keeper is not None:
+            self._metrics.dropped("requests", self._keeper.dropped)
         if self._webhook is not None:
             self._metrics.dropped("webhook", self._webhook.dropped)
         return self._metrics.render()
