@@ -38,6 +38,8 @@ from llmgw.flow.watch import Watch
 from llmgw.kms import local
 from llmgw.kms.local import LocalKms
 from llmgw.ports import Header, Upstream, UpstreamRequest
+from llmgw.rules import catalogue
+from llmgw.rules.price_book import PriceBook
 from llmgw.standalone import migrations, store
 from llmgw.standalone.directory import SqliteDirectory
 from llmgw.standalone.lock import StoreLock
@@ -221,7 +223,8 @@ class Installation:
     def assemble(self, config: Config, previous: Gateway | None) -> Gateway:
         """A gateway for `config`; transports of providers that did not change are taken from `previous`."""
         providers = {name: _provider(name, settings, previous) for name, settings in config.providers.items()}
-        targets = {name: _target(model, providers) for name, model in config.models.items()}
+        prices = PriceBook(config.prices)
+        targets = {name: _target(name, model, providers, prices) for name, model in config.models.items()}
         cards = {
             name: ModelCard(id=name, owned_by=target.provider.name, created=MODEL_CREATED)
             for name, target in targets.items()
@@ -235,6 +238,7 @@ class Installation:
             providers=providers,
             targets=targets,
             cards=cards,
+            prices=prices,
             direct={},
         )
 
@@ -321,7 +325,7 @@ def _upstream(settings: schema.Provider) -> Upstream:
     return Http1Client(origin, allow_private=settings.allow_private)
 
 
-def _target(model: schema.Model, providers: dict[str, Provider]) -> Target:
+def _target(name: str, model: schema.Model, providers: dict[str, Provider], prices: PriceBook) -> Target:
     written = model.targets[0]
     target = schema.Target(use=written) if isinstance(written, str) else written
     provider_name, _, model_id = target.use.partition("/")
@@ -338,4 +342,6 @@ def _target(model: schema.Model, providers: dict[str, Provider]) -> Target:
         capabilities=model.capabilities,
         drops=None if model.on_unsupported is None else model.on_unsupported == "drop",
         drain_s=model.drain_s if model.on_disconnect == "drain" else 0.0,
+        prices=prices.find(provider.name, model_id, name, provider.host.name),
+        asked_prices=() if name == model_id else catalogue.find(name, None),
     )

@@ -69,6 +69,14 @@ def moment(text: str) -> float | None:
     return (found + timedelta(days=1) if len(text) == len("2026-12-24") else found).timestamp()
 
 
+def day(text: str) -> float | None:
+    """Unix seconds at which a day (`2026-07-01`, UTC) begins; None where it is none."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
+
+
 def dollars(text: str) -> int | None:
     """Nano-dollars of an amount in US dollars with at most nine places; None where it is none."""
     return int(Decimal(text) * NANO) if _amount(text) else None

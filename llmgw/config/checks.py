@@ -12,7 +12,7 @@ from typing import Final
 
 import yaml
 
-from llmgw.config import endpoints, limit_faults, not_yet
+from llmgw.config import endpoints, limit_faults, not_yet, price_faults
 from llmgw.config.faults import Faults, Place, nearest
 from llmgw.config.nodes import Builder
 from llmgw.config.schema import Admin, Config, Model, Provider, Target
@@ -65,6 +65,8 @@ class _Checks:
 
     def _limits(self) -> None:
         for place, message in limit_faults.find(self._config.limits):
+            self._fail(place, message)
+        for place, message in price_faults.find(self._config.prices):
             self._fail(place, message)
         for kind, names in (("models", self._models), ("providers", self._providers)):
             for name in getattr(self._config.limits, kind):

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from llmgw.config.limits import Limits
+from llmgw.config.prices import ModelPrices
 from llmgw.config.section import Bytes, Count, Fraction, Patience, Port, Seconds, Section, Text
 from llmgw.secret import Secret
 
@@ -358,6 +359,13 @@ class Config(Section):
     ] = ()
     breakers: Breakers = Breakers()
     limits: Limits = Limits()
+    prices: Annotated[
+        dict[str, ModelPrices],
+        Meta(
+            description="What models cost, before the bundled catalogue: by provider/model or model, * stands for any "
+            "text; or by the name that clients ask for, where nothing else is known."
+        ),
+    ] = field(default_factory=dict)
     governance: Governance = Governance()
     policies: Annotated[tuple[Policy, ...], Meta(description="Every one that matches refuses the call.")] = ()
     flags: Annotated[dict[str, Flag], Meta(description="Switches, by name.")] = field(default_factory=dict)

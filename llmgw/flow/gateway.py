@@ -23,6 +23,8 @@ from llmgw.dialects.openai import CHAT_COMPLETIONS
 from llmgw.errors import ModelNotFound
 from llmgw.flow.watch import Watch
 from llmgw.ports import Directory, Header, Sink, Upstream
+from llmgw.rules.price import PriceList
+from llmgw.rules.price_book import PriceBook
 
 
 class Provider(Struct, frozen=True, kw_only=True):
@@ -72,6 +74,9 @@ class Target(Struct, frozen=True, kw_only=True):
     drops: bool
     drain_s: float
     """Seconds for which an answer is read on when its client has left."""
+    prices: PriceList
+    asked_prices: PriceList
+    """Of the model by the name that clients ask for, where that is another model's and has a price."""
 
     def serves(self, endpoint: Endpoint) -> bool:
         """Whether the provider has the endpoint of its own dialect, and calls may go to it unchanged."""
@@ -95,6 +100,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     """By the name that clients ask for: the configured models."""
     cards: Mapping[str, ModelCard]
     """What the list of models shows, by id."""
+    prices: PriceBook
     direct: dict[str, Target]
     """Targets asked for as `provider/model`, made once; at most DIRECT_LIMIT."""
 
@@ -114,7 +120,8 @@ class Gateway(Struct, frozen=True, kw_only=True):
                 f"The model {asked[:200]!r} does not exist here; GET /v1/models lists the names you can use.",
                 param="model",
             )
-        target = target_of(provider, model)
+        prices = self.prices.find(provider.name, model, asked, provider.host.name)
+        target = target_of(provider, model, prices=prices)
         if len(self.direct) < DIRECT_LIMIT:
             self.direct[asked] = target
         return target
@@ -149,6 +156,8 @@ def target_of(
     capabilities: schema.Capabilities = _NOTHING_SAID,
     drops: bool | None = None,
     drain_s: float = 0.0,
+    prices: PriceList = (),
+    asked_prices: PriceList = (),
 ) -> Target:
     """A target; what is not given is the provider's. `capabilities` go before those of the provider, and those
     before the built-in table."""
@@ -164,6 +173,8 @@ def target_of(
         capabilities=_overridden(_overridden(of(model), provider.capabilities), capabilities),
         drops=provider.drops if drops is None else drops,
         drain_s=drain_s,
+        prices=prices,
+        asked_prices=asked_prices,
     )
 
 
