@@ -142,6 +142,7 @@ _GENERATE: Final = Wire(
     find=_find_generated,
     read=lambda counts: gemini_usage.read(Fields(counts, "usageMetadata", of_provider)),
 )
+_EMBED: Final = Wire(marks=_GENERATE.marks, said=lambda piece: [], find=_find_generated, read=_GENERATE.read)
 WIRES: Final[Mapping[str, Wire]] = {
     openai.CHAT_COMPLETIONS.name: _CHAT,
     openai.COMPLETIONS.name: _CHAT,
@@ -151,8 +152,14 @@ WIRES: Final[Mapping[str, Wire]] = {
     gemini.GENERATE_CONTENT.name: _GENERATE,
     gemini.STREAM_EVENTS.name: _GENERATE,
     gemini.STREAM_ARRAY.name: _GENERATE,
+    gemini.EMBED_CONTENT.name: _EMBED,
+    gemini.BATCH_EMBED_CONTENTS.name: _EMBED,
 }
 """By the endpoint's name; endpoints that use nothing up (counting tokens) are not among them."""
+WITHOUT_OUTPUT: Final = frozenset(
+    {openai.EMBEDDINGS.name, gemini.EMBED_CONTENT.name, gemini.BATCH_EMBED_CONTENTS.name}
+)
+"""Endpoints whose answers are no tokens."""
 
 
 def of_answer(endpoint: Endpoint, body: bytes) -> Report | None:
