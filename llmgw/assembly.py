@@ -33,17 +33,22 @@ from llmgw.dialects.hosts import Host
 from llmgw.dialects.known import CODECS, DIALECTS
 from llmgw.dialects.openai import CHAT_COMPLETIONS
 from llmgw.errors import CallError, ConfigInvalid
+from llmgw.flow.alarm import Alarm
 from llmgw.flow.gateway import MODEL_CREATED, Gateway, Provider, Target, target_of
 from llmgw.flow.watch import Watch
 from llmgw.kms import local
 from llmgw.kms.local import LocalKms
 from llmgw.ports import Header, Upstream, UpstreamRequest
-from llmgw.rules import catalogue
+from llmgw.rules import catalogue, limits
 from llmgw.rules.price_book import PriceBook
 from llmgw.standalone import migrations, store
 from llmgw.standalone.directory import SqliteDirectory
+from llmgw.standalone.journal import SpoolJournal
+from llmgw.standalone.ledger import SqliteLedger
 from llmgw.standalone.lock import StoreLock
+from llmgw.standalone.meter import MemoryMeter
 from llmgw.standalone.registry import SqliteRegistry
+from llmgw.standalone.reports import SqliteReports
 from llmgw.standalone.request_log import RequestLog, path_beside
 from llmgw.telemetry import Telemetry
 from llmgw.upstream.http1 import Http1Client
@@ -81,6 +86,11 @@ def create_kms(config: Config, base: Path) -> bool:
 def open_registry(config: Config, base: Path) -> SqliteRegistry:
     """What operators manage; StoreUnavailable where there is no store, or its schema is another."""
     return SqliteRegistry(store_path(config, base))
+
+
+def open_reports(config: Config, base: Path) -> SqliteReports:
+    """The ledger for operators; StoreUnavailable likewise."""
+    return SqliteReports(store_path(config, base))
 
 
 def create_store(config: Config, base: Path) -> bool:
@@ -182,6 +192,9 @@ class Installation:
 
     telemetry: Telemetry
     directory: SqliteDirectory
+    journal: SpoolJournal
+    meter: MemoryMeter
+    alarm: Alarm
 
     def __init__(self, path: Path, config: Config) -> None:
         self.path = path
@@ -200,7 +213,11 @@ class Installation:
             )
             kms = open_kms(self.config, base)
             parts.enter_context(StoreLock(store_path(self.config, base)))
-            self.directory = parts.enter_context(SqliteDirectory(store_path(self.config, base), kms))
+            path = store_path(self.config, base)
+            self.directory = parts.enter_context(SqliteDirectory(path, kms))
+            self.journal = parts.enter_context(SpoolJournal(path))
+            self.meter = MemoryMeter(parts.enter_context(SqliteLedger(path, self.journal)))
+            self.alarm = Alarm(self.meter, self.telemetry)
             self._parts = parts.pop_all()
         return self
 
@@ -233,13 +250,18 @@ class Installation:
             config=config,
             version=self._version,
             directory=self.directory,
+            meter=self.meter,
+            journal=self.journal,
             sink=self.telemetry,
+            alarm=self.alarm,
             watch=previous.watch if previous is not None else Watch(),
             providers=providers,
             targets=targets,
             cards=cards,
             prices=prices,
             direct={},
+            limits=limits.read(config.limits),
+            applied={},
         )
 
 

@@ -343,6 +343,7 @@ class Choice(Struct, frozen=True, kw_only=True):
     index: int = 0
     parts: tuple[Part, ...] = ()
     finish: Finish | None = None
+    """None: the provider calls the answer whole and does not say why it ended."""
     logprobs: Json = None
     """OpenAI's shape: a list of `{"token", "logprob", "bytes", "top_logprobs"}`."""
     native: Native = NOTHING

@@ -73,7 +73,11 @@ def _checks(path: Path, *, offline: bool) -> Iterator[Check]:
         if _holds_secrets(config)
         else Check("config file", "ok", "holds no secret")
     )
-    yield Check("limits", "ok", "rate limits and budgets are recorded and not enforced by this version")
+    yield Check(
+        "limits",
+        "ok",
+        "limits, budgets and breakers are counted in the memory of the one process; the ledger is in the store",
+    )
     if not offline:
         yield from _providers(config)
 

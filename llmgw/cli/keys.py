@@ -70,7 +70,6 @@ def create(
             expires=expires,
             metadata=_pairs(metadata or []),
         )
-    _warn_unenforced(rpm, tpm, max_parallel, budget)
     _show_new(key, json=json)
 
 
@@ -155,7 +154,6 @@ def update(
     arguments = {field: changes.get(field, UNSET) for field in given}
     with Session.open(config) as session:
         changed = keys.update(session.registry, key, org=org, **arguments)  # type: ignore[arg-type]  # by name
-    _warn_unenforced(rpm, tpm, max_parallel, budget)
     render.detail(changed, as_json=json)
 
 
@@ -215,13 +213,6 @@ def _pairs(texts: list[str]) -> dict[str, str]:
             raise UsageError(f"--metadata names {key!r} twice.")
         pairs[key] = value
     return pairs
-
-
-def _warn_unenforced(*limits: object) -> None:
-    if any(limit is not None for limit in limits):
-        render.err.print(
-            "[yellow]warning:[/yellow] limits and budgets are recorded; this version does not hold them."
-        )
 
 
 def _show_new(key: NewKey, *, json: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from llmgw import __version__
-from llmgw.cli import config, credentials, demo, doctor, init, keys, kms, migrate, orgs, render, serve
+from llmgw.cli import config, credentials, demo, doctor, init, keys, kms, migrate, orgs, render, serve, usage
 from llmgw.errors import OperatorError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ for name, group in (
     ("credentials", credentials.app),
     ("kms", kms.app),
     ("migrate", migrate.app),
+    ("usage", usage.app),
 ):
     app.add_typer(group, name=name)
 

@@ -34,7 +34,12 @@ class WindowLimit(Section):
 class BudgetOverride(Section):
     """Another amount for a while."""
 
-    amount: Annotated[Text, Meta(description="US dollars in place of the budget's own amount.")]
+    amount: Annotated[
+        str,
+        Meta(
+            min_length=1, extra={"unit": "usd"}, description="US dollars in place of the budget's own amount."
+        ),
+    ]
     until: Annotated[Text, Meta(description="The last day it holds (2026-12-24, UTC), or a moment of it.")]
 
 

@@ -30,7 +30,7 @@ def _differs_from(default: object) -> Callable[[Any], bool]:
 NOT_YET: Final[Mapping[Place, tuple[Callable[[Any], bool], str]]] = {
     ("routes",): (_always, "calls go to the model they ask for"),
     ("breakers",): (_always, "a failing provider is asked again each time"),
-    ("limits",): (_always, "no limit is enforced"),
+    ("limits", "on_shared_loss"): (_differs_from("local"), "there is no Redis that could be lost"),
     ("governance",): (_always, "no policy is enforced"),
     ("policies",): (_always, "no call is refused for them"),
     ("flags",): (_always, "nothing reads them"),

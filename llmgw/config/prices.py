@@ -15,7 +15,7 @@ from llmgw.config.section import Section, Text
 # Nine places are all that nano-dollars can hold; a million dollars per million tokens is a slip.
 _amount: Final = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?").fullmatch
 
-Usd = Annotated[str, Meta(min_length=1)]
+Usd = Annotated[str, Meta(min_length=1, extra={"unit": "usd"})]
 
 
 class TokenPrices(Section, kw_only=True):

@@ -89,6 +89,9 @@ def _schema(kind: inspect.Type, unit: str | None = None) -> dict[str, Any]:
             return _any([{"enum": list(kind.values)}, _VARIABLE])
         case inspect.IntType() | inspect.FloatType():
             return _any([*_numbers(kind, unit), _VARIABLE])
+        case inspect.StrType() if unit == "usd":
+            # Text, so that no float comes between, but written as a number.
+            return {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "minLength": 1}]}
         case inspect.StrType(min_length=int(least)):
             return {"type": "string", "minLength": least}
     return {"type": "string"}

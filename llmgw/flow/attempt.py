@@ -14,6 +14,7 @@ import asyncio
 from time import monotonic
 from typing import Final
 
+from llmgw.config.budget import dollars_text
 from llmgw.config.schema import Timeouts
 from llmgw.dialects.reported import Report
 from llmgw.errors import CallError, ClientGone, UpstreamFailed, UpstreamTimeout
@@ -92,6 +93,7 @@ class Attempt:
             self._transfer = await upstream.send(
                 request, self, connect_timeout_s=min(limits.connect_s, limits.first_token_s, total_s)
             )
+            call.delivered = True
             self._watch.add(self)
             error = await self._done
         except asyncio.CancelledError:
@@ -115,8 +117,9 @@ class Attempt:
             report = self._relay.report()
             call.said_bytes = self._relay.said_bytes
         elif report is None and call.upstream_status is not None and not self._fails:
-            call.said_bytes = self._held_bytes
-            report = self._passage.report(self._tail or b"".join(self._held))
+            end = self._tail or b"".join(self._held)
+            report = self._passage.report(end)
+            call.said_bytes = self._held_bytes if self._tail else self._passage.said_bytes(end)
         if report is not None:
             call.usage, call.service_tier = report.usage, report.service_tier
 
@@ -252,9 +255,16 @@ class Attempt:
         call.enter(Stage.COMMITTED)
         overhead = (b"x-llmgw-overhead-ms", b"%.3f" % (call.overhead_until(now) * 1000))
         attempts = (b"x-llmgw-attempts", b"%d" % call.attempts)
-        self._client.start(
-            call.status, (*self._passage.headers(self._head), *self._extra, attempts, overhead), length
-        )
+        fields = [*self._passage.headers(self._head), *self._extra, attempts, overhead]
+        account, report = call.account, self._report
+        if account is not None:
+            if account.headers:  # the provider's own limits are the gateway's affair
+                fields = [field for field in fields if not field[0].startswith(b"x-ratelimit-")]
+                fields += account.headers
+            cost = None if report is None else account.cost(report.usage, report.service_tier)
+            if cost is not None:
+                fields.append((b"x-llmgw-cost-usd", dollars_text(cost).encode()))
+        self._client.start(call.status, fields, length)
 
     def _pass_on(self, piece: bytes) -> None:
         if piece:

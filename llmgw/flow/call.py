@@ -15,11 +15,14 @@ Unix time. A Call ends exactly once, whatever comes first: the table below is th
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from llmgw.dialects.dialect import Dialect, Endpoint
 from llmgw.ports import CallRecord
 from llmgw.rules.trace import TraceContext
+
+if TYPE_CHECKING:
+    from llmgw.flow.account import Account
 
 
 class Stage(IntEnum):
@@ -52,6 +55,10 @@ class Call(CallRecord, kw_only=True):
     stage: Stage = Stage.RECEIVED
     service_tier: str | None = None
     """The tier that the provider says it served, in OpenAI's words."""
+    delivered: bool = False
+    """Whether the request has reached a provider, as far as that can be known here."""
+    account: Account | None = None
+    """From the call's admission on."""
     said_bytes: int = 0
     """How much text of the model has come, for calls whose usage is not reported."""
 

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any, Final
 
 from llmgw.errors import CallError, ClientGone, InternalError, ModelNotFound
+from llmgw.flow.account import open_account
 from llmgw.flow.admit import Credential, admit, authenticate
 from llmgw.flow.call import Call, Stage
 from llmgw.flow.dispatch import dispatch
@@ -42,7 +43,7 @@ async def serve(gateway: Gateway, call: Call, client: Client, work: Coroutine[An
     finally:
         if ended_by is not None and not client.started and not client.gone:
             client.refuse(ended_by)
-        settle(gateway.sink, call, ended_by, monotonic())
+        settle(gateway, call, ended_by, monotonic())
 
 
 async def chat(
@@ -69,6 +70,7 @@ async def chat(
     """
     key = await authenticate(gateway.directory, credential, presented, call.time)
     body, target = admit(gateway, call, key, model, raw)
+    await open_account(gateway, call, key, target, body, fields)
     await dispatch(gateway, call, key, target, body, fields, query, client)
 
 

@@ -74,8 +74,9 @@ async def dispatch(
     if client.gone:
         raise ClientGone("The client closed the connection before its request was sent on.")
     extra = target.headers
-    if gateway.directory.degraded is not None:
-        extra = (*extra, (b"x-llmgw-degraded", gateway.directory.degraded.encode()))
+    degraded = gateway.degraded
+    if degraded is not None:
+        extra = (*extra, (b"x-llmgw-degraded", degraded.encode()))
     await Attempt(call, out.passage, client, target.timeouts, extra, gateway.watch, target.drain_s).run(
         provider.upstream, request
     )

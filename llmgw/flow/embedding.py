@@ -47,5 +47,8 @@ class EmbeddingTranslation:
     def report(self, tail: bytes) -> None:
         return None
 
+    def said_bytes(self, body: bytes) -> int:
+        return 0
+
     def headers(self, head: Head) -> Sequence[Header]:
         return translation.headers(head, translation.JSON, self._losses)

@@ -21,8 +21,13 @@ from llmgw.dialects.hosts import Host
 from llmgw.dialects.known import CODECS
 from llmgw.dialects.openai import CHAT_COMPLETIONS
 from llmgw.errors import ModelNotFound
+from llmgw.flow.alarm import Alarm
 from llmgw.flow.watch import Watch
-from llmgw.ports import Directory, Header, Sink, Upstream
+from llmgw.ports import Directory, Header, Journal, Meter, Sink, Upstream
+from llmgw.rules import limits
+from llmgw.rules.access import KeyRecord
+from llmgw.rules.demand import Limit
+from llmgw.rules.limits import Applicable, LimitRules
 from llmgw.rules.price import PriceList
 from llmgw.rules.price_book import PriceBook
 
@@ -93,7 +98,10 @@ class Gateway(Struct, frozen=True, kw_only=True):
     version: str
     """Digest of the configuration's text, for readiness and logs."""
     directory: Directory
+    meter: Meter
+    journal: Journal
     sink: Sink
+    alarm: Alarm
     watch: Watch
     providers: Mapping[str, Provider]
     targets: Mapping[str, Target]
@@ -103,6 +111,15 @@ class Gateway(Struct, frozen=True, kw_only=True):
     prices: PriceBook
     direct: dict[str, Target]
     """Targets asked for as `provider/model`, made once; at most DIRECT_LIMIT."""
+    limits: LimitRules
+    applied: dict[tuple[str, str, str], tuple[KeyRecord, Applicable]]
+    """The limits of a key's calls without tags of their own, by key id, model and provider; at most APPLIED_LIMIT."""
+
+    @property
+    def degraded(self) -> str | None:
+        """What is unavailable just now, as it stands in `x-llmgw-degraded`; None when nothing is."""
+        directory, journal = self.directory.degraded, self.journal.degraded
+        return directory if journal is None else journal if directory is None else f"{directory}, {journal}"
 
     def target(self, asked: str) -> Target:
         """The target for a model as a client names it: a configured name or `provider/model`.
@@ -126,6 +143,22 @@ class Gateway(Struct, frozen=True, kw_only=True):
             self.direct[asked] = target
         return target
 
+    def limits_of(
+        self, key: KeyRecord, tags: Mapping[str, str], model: str, provider: str, now: float
+    ) -> tuple[Limit, ...]:
+        """Every limit that a call stands under."""
+        if tags is not key.metadata:
+            return limits.applicable(self.limits, key, tags, model, provider, now).limits
+        place = (key.id, model, provider)
+        known = self.applied.get(place)
+        if known is not None and known[0] is key and now < known[1].until:
+            return known[1].limits
+        found = limits.applicable(self.limits, key, tags, model, provider, now)
+        if len(self.applied) >= APPLIED_LIMIT:
+            self.applied.clear()
+        self.applied[place] = (key, found)
+        return found.limits
+
     def card(self, asked: str) -> ModelCard:
         """What is shown of one model; ModelNotFound where `target` would raise it."""
         card = self.cards.get(asked)
@@ -137,6 +170,8 @@ class Gateway(Struct, frozen=True, kw_only=True):
 
 DIRECT_LIMIT: Final = 1000
 """Names a client makes up must not fill the memory; behind so many they are made anew each time."""
+APPLIED_LIMIT: Final = 10_000
+"""So many keys, models and providers are remembered together; then it begins anew."""
 _NOTHING_SAID: Final = schema.Capabilities()
 MODEL_CREATED: Final = 1_735_689_600
 """2025-01-01: the API wants a date of creation, and the gateway knows none."""

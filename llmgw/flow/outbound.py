@@ -1,7 +1,8 @@
 """What goes to the provider for an admitted call, and by which passage its answer comes back.
 
-Where the provider speaks the client's API, the request is the client's own, byte for byte, but for the model.
-Where it does not, it is translated. Which of the two is decided here and nowhere else.
+Where the provider speaks the client's API, the request is the client's own, byte for byte, but for the model and for
+other providers' thoughts in its history. Where it does not, it is translated. Which of the two is decided here and
+nowhere else.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from llmgw.flow.embedding import EmbeddingTranslation
 from llmgw.flow.gateway import Target
 from llmgw.flow.passage import Passage, Unchanged
 from llmgw.flow.translation import Translation
+from llmgw.flow.unsealed import unsealed
 
 _UNCHANGED: Final[Mapping[str, Unchanged]] = {
     endpoint.name: Unchanged(dialect, endpoint)
@@ -75,6 +77,11 @@ def outbound(call: Call, target: Target, body: Body, query: bytes) -> Outbound |
     operation = call.operation
     if call.dialect.name in target.provider.dialects and target.serves(operation):
         path = target.provider.path(operation, target.model)
+        codec = CODECS.get(operation.name)
+        again = codec and unsealed(codec, call.dialect, operation, target, body.raw, body.model)
+        if again:
+            path = _with_query(path, query) if query else path
+            return Outbound(passage=again, path=path, body=again.body)
         asks = body.stream and operation.name in _REPORT_WHEN_ASKED and target.provider.host.asks_for_usage
         hides = asks and not body.asks_for_usage()
         written = body.with_model(target.model)

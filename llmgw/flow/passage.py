@@ -56,6 +56,10 @@ class Passage(Protocol):
         """The report of a plain answer that was passed on in parts, from the end of it."""
         ...
 
+    def said_bytes(self, body: bytes) -> int:
+        """How long the texts are in a plain answer that reports no usage, or in the beginning of one."""
+        ...
+
     def headers(self, head: Head) -> Sequence[Header]:
         """The fields of the answer's head for the client; asked once, after `plain` where the answer is one."""
         ...
@@ -92,6 +96,9 @@ class Unchanged:
 
     def report(self, tail: bytes) -> Report | None:
         return reported.of_tail(self._endpoint, tail)
+
+    def said_bytes(self, body: bytes) -> int:
+        return reported.said_bytes(self._endpoint, body)
 
     def headers(self, head: Head) -> Sequence[Header]:
         return head.passed

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from llmgw.errors import CallError, ClientGone
+from llmgw.flow.account import close_account
 from llmgw.flow.call import Call, Stage
-from llmgw.ports import Sink
+from llmgw.flow.gateway import Gateway
 
 
-def settle(sink: Sink, call: Call, error: CallError | None, now: float) -> None:
+def settle(gateway: Gateway, call: Call, error: CallError | None, now: float) -> None:
     """Close the record of `call` and hand it on.
 
     `error` is what ended the call early. A client that left is 499 whatever had been sent; any other error
@@ -19,4 +20,5 @@ def settle(sink: Sink, call: Call, error: CallError | None, now: float) -> None:
         if call.stage is not Stage.COMMITTED or isinstance(error, ClientGone):
             call.status = error.status
     call.close(now)
-    sink.offer(call)
+    close_account(gateway, call)
+    gateway.sink.offer(call)

@@ -84,6 +84,9 @@ class Translation:
     def report(self, tail: bytes) -> Report | None:
         return reported.of_tail(PLAIN[self._provider.name], tail)
 
+    def said_bytes(self, body: bytes) -> int:
+        return reported.said_bytes(PLAIN[self._provider.name], body)
+
     def headers(self, head: Head) -> Sequence[Header]:
         is_stream = self._chat.stream and self._chat.framing == "sse"
         return headers(head, _EVENTS if is_stream else JSON, self._losses)
@@ -96,10 +99,12 @@ _OWN: Final = frozenset({b"content-type", b"content-encoding", b"content-languag
 def headers(head: Head, content_type: Header, losses: Losses) -> Sequence[Header]:
     """The head of a translated answer for the client."""
     fields = [field for field in head.passed if field[0] not in _OWN]
-    fields.append(content_type)
-    if losses.dropped:
-        fields.append((b"x-llmgw-dropped", _listed(losses.dropped)))
-    return fields
+    return (*fields, content_type, *dropped(losses))
+
+
+def dropped(losses: Losses) -> Sequence[Header]:
+    """What was left out of a call, for its client; nothing where that is nothing."""
+    return ((b"x-llmgw-dropped", _listed(losses.dropped)),) if losses.dropped else ()
 
 
 def failure(provider: Codec, head: Head, body: bytes) -> CallError:

@@ -10,7 +10,7 @@ from llmgw.ports.client import Client, Source
 from llmgw.ports.directory import Directory
 from llmgw.ports.journal import Journal, LedgerRow, UsageSource
 from llmgw.ports.kms import Kms
-from llmgw.ports.ledger import Ledger
+from llmgw.ports.ledger import Dimension, Ledger, Report, ReportQuery, Reports, Total
 from llmgw.ports.meter import Hold, Meter, Standing
 from llmgw.ports.record import BudgetWarning, CallRecord, Sink
 from llmgw.ports.registry import Org, Registry, Role, Token, VirtualKey
@@ -20,6 +20,7 @@ __all__ = [
     "BudgetWarning",
     "CallRecord",
     "Client",
+    "Dimension",
     "Directory",
     "Header",
     "Hold",
@@ -31,11 +32,15 @@ __all__ = [
     "Org",
     "Receiver",
     "Registry",
+    "Report",
+    "ReportQuery",
+    "Reports",
     "Role",
     "Sink",
     "Source",
     "Standing",
     "Token",
+    "Total",
     "Transfer",
     "Upstream",
     "UpstreamRequest",

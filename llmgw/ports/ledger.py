@@ -1,9 +1,14 @@
-"""The ledger as counters see it."""
+"""The ledger: as counters see it, and as operators do."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from typing import Literal, Protocol
 
+from msgspec import Struct
+
+from llmgw.canonical import Usage
+from llmgw.ports.journal import LedgerRow
 from llmgw.rules.demand import Measure, Scope
 
 
@@ -18,4 +23,72 @@ class Ledger(Protocol):
         Raises:
             DependencyUnavailable: the ledger cannot be read just now; within a quarter of a second.
         """
+        ...
+
+
+Dimension = Literal[
+    "org", "key", "tag", "model_asked", "model", "provider", "status", "usage_source", "hour", "day", "month"
+]
+
+
+class ReportQuery(Struct, frozen=True, kw_only=True):
+    """Which calls, by their time in Unix seconds (`until` is not in it), and how they are grouped."""
+
+    by: tuple[Dimension, ...] = ()
+    org_id: str | None = None
+    key_id: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+class Total(Struct, frozen=True, kw_only=True):
+    """Calls added up. What no call had is None, never 0."""
+
+    group: Mapping[str, str | int]
+    """What the calls have in common, in the query's order: a field of the dimension's name, and for organisations
+    and keys one of their id. Hours, days and months are text as in RFC 3339."""
+    requests: int
+    unpriced: int
+    """Calls whose cost is not known; nothing of them is in the cost."""
+    usage: Usage
+    cost_nano_usd: int | None
+    saved_nano_usd: int | None
+    """What the models asked for would have cost, minus the cost, of calls that another model served."""
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """Groups, those that cost most first, and all calls together; both of one moment. A call with several tags is in
+    the group of each."""
+
+    groups: list[Total]
+    total: Total
+
+
+class Reports(Protocol):
+    """The ledger for operators. Synchronous; any process may have it, beside a server or without one. Rows that wait
+    in a server's journal are not in it yet.
+
+    Raises, from any method: StoreUnavailable, when the store cannot be reached, written or read.
+    """
+
+    def report(self, query: ReportQuery) -> Report:
+        """The calls of the query, added up. Calls of longer ago than the ledger keeps rows are in it by whole
+        hours, and not by key and tag at once."""
+        ...
+
+    def rows(
+        self,
+        *,
+        org_id: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        after: str | None = None,
+    ) -> Iterator[LedgerRow]:
+        """Rows in the order in which they came into the ledger, behind the row of the id `after`: whoever goes on
+        behind the last row read misses none and gets none twice."""
+        ...
+
+    def rebuild(self) -> Mapping[str, int]:
+        """Add up everything anew from the rows that are kept; all or nothing. How many sums were not right, for each
+        kind of sums."""
         ...

@@ -53,8 +53,9 @@ class Meter(Protocol):
         """
         ...
 
-    def leave(self, hold: Hold) -> None:
-        """The call is over: its place (`parallel`) is free; everything else stays held until it is settled."""
+    def leave(self, hold: Hold, *, tokens: int | None = None, cost_nano_usd: int | None = None) -> None:
+        """The call is over: its place (`parallel`) is free, and of the rest it holds no more than what it used, where
+        that is given, until it is settled."""
         ...
 
     def settle(self, hold: Hold, *, tokens: int, cost_nano_usd: int, now: float) -> None:

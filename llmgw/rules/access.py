@@ -28,7 +28,8 @@ class KeyRecord(Struct, frozen=True, kw_only=True):
     """What the directory knows of a virtual key; holds digests, never the secret.
 
     `models` are shell globs over the names a client asks for; empty means every model.
-    `expires_at`, `revoked_at` are Unix seconds, UTC. `limits`, `budget` are recorded for the meter.
+    `expires_at`, `revoked_at` are Unix seconds, UTC. `limits`, `budget` are the key's own; what is
+    absent is taken from `default_key`.
     """
 
     id: str

@@ -1,7 +1,9 @@
 """The text of the schema's steps. A released step is never edited: its checksum is in every store.
 
 Retention: rows of organisations, tokens and keys stay for good (a revoked one answers "who was that?");
-a key's replaced secrets go with the rotation after they end; credentials go when they are deleted.
+a key's replaced secrets go with the rotation after they end; credentials go when they are deleted. Rows of the
+ledger go after 400 days (`ledger_writer.RETENTION_S`), whole days (UTC) at a time; what was added up of them in the
+tables whose names end in `rollups` stays.
 """
 
 from __future__ import annotations
@@ -114,5 +116,129 @@ _TRIGGERS: Final = tuple(
     for event in ("insert", "update", "delete")
 )
 
-STEPS: Final = (Step(1, "organisations, keys and credentials", _TABLES + _TRIGGERS),)
+# What many calls have in common, once: sums are of a kind of calls, and stay small. `keyless` is the kind that has the
+# same but no key: sums by tag are of those, or a tag of a thousand keys would be a thousand sums.
+_KINDS: Final = """
+    CREATE TABLE call_kinds (
+        kind INTEGER PRIMARY KEY,
+        keyless INTEGER REFERENCES call_kinds (kind),
+        org_id TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        model_asked TEXT NOT NULL,
+        model TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        status INTEGER NOT NULL,
+        usage_source TEXT NOT NULL,
+        UNIQUE (key_id, org_id, model_asked, model, provider, status, usage_source)
+    ) STRICT
+"""
+# A row says all of its call by itself; `kind` is there for the sums. `number` grows as rows arrive: it tells those of
+# one batch from all others, and an export that goes on behind a number misses no call that was a long one. An id begins
+# with its time, so that the id's index serves look-ups by time.
+_LEDGER: Final = """
+    CREATE TABLE ledger (
+        number INTEGER PRIMARY KEY,
+        kind INTEGER NOT NULL,
+        id TEXT NOT NULL UNIQUE,
+        time REAL NOT NULL,
+        request_id TEXT NOT NULL,
+        trace_id TEXT NOT NULL,
+        org_id TEXT NOT NULL,
+        org TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        tags TEXT NOT NULL CHECK (json_type(tags) = 'object'),
+        endpoint TEXT NOT NULL,
+        model_asked TEXT NOT NULL,
+        model TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        route TEXT,
+        attempts INTEGER NOT NULL,
+        streamed INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        error TEXT,
+        input INTEGER,
+        cache_read INTEGER,
+        cache_write_5m INTEGER,
+        cache_write_1h INTEGER,
+        input_audio INTEGER,
+        output INTEGER,
+        reasoning INTEGER,
+        output_audio INTEGER,
+        usage_source TEXT NOT NULL,
+        reserved_nano_usd INTEGER NOT NULL,
+        cost_nano_usd INTEGER,
+        asked_cost_nano_usd INTEGER,
+        price_version TEXT,
+        latency_ms INTEGER NOT NULL,
+        first_token_ms INTEGER
+    ) STRICT
+"""
+# How far the journal has been taken over, and the beginning of the day (Unix seconds) before which rows were deleted.
+_STATE: Final = """
+    CREATE TABLE ledger_state (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        journal_segment INTEGER NOT NULL,
+        journal_offset INTEGER NOT NULL,
+        purged_before INTEGER NOT NULL
+    ) STRICT
+"""
+# `start` is the beginning of an hour or a day (`span`, in seconds) in Unix seconds. Sums are NULL where no row had the
+# value: nothing known is not zero. `saved_nano_usd`: what the model asked for would have cost, minus the cost.
+_SUMS: Final = """
+        requests INTEGER NOT NULL,
+        unpriced INTEGER NOT NULL,
+        input INTEGER,
+        cache_read INTEGER,
+        cache_write_5m INTEGER,
+        cache_write_1h INTEGER,
+        input_audio INTEGER,
+        output INTEGER,
+        reasoning INTEGER,
+        output_audio INTEGER,
+        cost_nano_usd INTEGER,
+        saved_nano_usd INTEGER,
+"""
+_USAGE: Final = f"""
+    CREATE TABLE usage_rollups (
+        span INTEGER NOT NULL,
+        start INTEGER NOT NULL,
+        kind INTEGER NOT NULL REFERENCES call_kinds (kind),
+        {_SUMS}
+        PRIMARY KEY (span, start, kind)
+    ) STRICT, WITHOUT ROWID
+"""
+_TAGS: Final = f"""
+    CREATE TABLE tag_rollups (
+        span INTEGER NOT NULL,
+        start INTEGER NOT NULL,
+        kind INTEGER NOT NULL REFERENCES call_kinds (kind),
+        tag TEXT NOT NULL,
+        {_SUMS}
+        PRIMARY KEY (span, start, kind, tag)
+    ) STRICT, WITHOUT ROWID
+"""
+# What counters begin with: one short range of the key, whatever the traffic of other scopes.
+_SCOPES: Final = """
+    CREATE TABLE scope_rollups (
+        scope TEXT NOT NULL,
+        id TEXT NOT NULL,
+        start INTEGER NOT NULL,
+        requests INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        cost_nano_usd INTEGER NOT NULL,
+        PRIMARY KEY (scope, id, start)
+    ) STRICT, WITHOUT ROWID
+"""
+
+STEPS: Final = (
+    Step(1, "organisations, keys and credentials", _TABLES + _TRIGGERS),
+    Step(
+        2,
+        "the ledger",
+        (
+            *(_KINDS, _LEDGER, _STATE, _USAGE, _TAGS, _SCOPES),
+            "INSERT INTO ledger_state (only_row, journal_segment, journal_offset, purged_before) VALUES (1, 0, 0, 0)",
+        ),
+    ),
+)
 """In order, numbered from 1 without a gap."""

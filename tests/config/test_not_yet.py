@@ -12,7 +12,7 @@ MODEL = "\nmodels: {m: {targets: [p/a], "
 SECTIONS = [
     ("routes: []", "routes"),
     ("breakers: {}", "breakers"),
-    ("limits: {default_key: {rpm: 5}}", "limits"),
+    ("limits: {on_shared_loss: open}", "limits.on_shared_loss"),
     ("governance: {mode: audit}", "governance"),
     ("policies: [{name: x, deny: x}]", "policies"),
     ("flags: {f: {default: false}}", "flags"),
@@ -51,6 +51,4 @@ def test_defaults_written_out_are_no_matter() -> None:
 
 def test_what_is_not_acted_on_is_checked() -> None:
     """A mistake in such a section is an error as anywhere."""
-    assert [fault.path for fault in faults(HEAD + "limits: {default_key: {rpm: many}}")] == [
-        "limits.default_key.rpm"
-    ]
+    assert [fault.path for fault in faults(HEAD + "breakers: {failures: many}")] == ["breakers.failures"]

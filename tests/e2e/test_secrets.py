@@ -86,7 +86,9 @@ def test_no_secret_comes_out_anywhere(provider: Provider, own_house: House) -> N
     for secret in (UPSTREAM_KEY, STORED, ENVIRONMENT, CLIENT_SIDE, own_house.key, revoked["key"]):
         assert secret not in everything, everything[everything.index(secret) - 300 :][:600]
         assert secret[12:] not in everything
-    for file in own_house.folder.glob("llmgw.db*"):
+    kept = [file for file in own_house.folder.rglob("llmgw*") if file.is_file() and ".db" in file.name]
+    assert len(kept) > 1, "the store and the request log"
+    for file in [*kept, *own_house.folder.glob("llmgw.db.journal/*")]:
         stored = file.read_bytes()
         for secret in (STORED, own_house.key, revoked["key"]):
             assert secret.encode() not in stored

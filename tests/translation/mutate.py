@@ -211,11 +211,12 @@ def streams(pieces: list[bytes], name: str, seed: str, count: int) -> Iterator[b
 
 
 def _damaged_event(piece: bytes, rng: random.Random) -> bytes:
-    if piece.lstrip().startswith(b"["):  # a stream of Gemini's that is one array
-        return json.dumps(damaged(json.loads(piece), rng)).encode()
     before, colon, data = piece.partition(b"data:")
+    if piece.lstrip().startswith(b"["):  # a stream of Gemini's that is one array
+        before, colon, data = b"", b"", piece
     try:
         body = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):  # part of a document, or one that was damaged before
         return damaged_bytes(piece, rng)
-    return before + colon + b" " + json.dumps(damaged(body, rng)).encode() + b"\n\n"
+    text = json.dumps(damaged(body, rng)).encode()
+    return before + colon + b" " + text + b"\n\n" if colon else text

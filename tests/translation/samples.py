@@ -132,8 +132,9 @@ def answer_samples(dialect: str, member: str) -> list[Json]:
             values = _variants(part["properties"][member], shape.document, member, DEPTH)
             for value in itertools.islice(values, WIDE * 8):
                 text = json.dumps(value)
-                if "functionResponse" in text:
-                    continue  # described as any part, and said by clients only
+                # Responses are described as any part, and said by clients only; an answer that is whole has a reason.
+                if "functionResponse" in text or "FINISH_REASON_UNSPECIFIED" in text:
+                    continue
                 value = json.loads(text.replace('"role": "user"', '"role": "model"'))
                 answer = {**copy.deepcopy(SAID[dialect]), member: value}
                 found.setdefault(json.dumps(answer, sort_keys=True), answer)

@@ -128,7 +128,7 @@ LEAST: Final = {
     ("anthropic", "openai_responses"): 28,
     ("anthropic", "anthropic"): 47,
     ("anthropic", "gemini"): 31,
-    ("gemini", "openai_chat"): 22,
+    ("gemini", "openai_chat"): 21,
     ("gemini", "openai_responses"): 18,
     ("gemini", "anthropic"): 20,
     ("gemini", "gemini"): 36,

@@ -50,6 +50,9 @@ def read(body: bytes) -> Answer:
     counted = of.object("usage")
     tier = None if counted is None else usage.tier(counted)
     details = of.any("stop_details")
+    ended = finish.read(of.text("stop_reason"), of.text("stop_sequence"), details)
+    if ended is None:
+        raise UpstreamFailed("The provider's answer has no stop_reason; it is not complete.")
     return Answer(
         dialect=NAME,
         id=of.text("id"),
@@ -57,7 +60,7 @@ def read(body: bytes) -> Answer:
         choices=(
             Choice(
                 parts=parts,
-                finish=finish.read(of.text("stop_reason"), of.text("stop_sequence"), details),
+                finish=ended,
                 native=NOTHING if details is None else {"stop_details": details},
             ),
         ),

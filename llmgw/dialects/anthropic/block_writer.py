@@ -8,8 +8,9 @@ from typing import Final
 import msgspec
 
 from llmgw.canonical import CacheMark, Citation, Json, Native, Text, Thought
-from llmgw.dialects.anthropic.origin import PREFIX, SIGNER, origin_of, tag
+from llmgw.dialects.anthropic.origin import tag
 from llmgw.dialects.anthropic.spelling import NAME, json_object, words_of
+from llmgw.dialects.origin import PREFIX, SIGNER, origin_of
 
 _foreign: Final = re.compile(r"[^a-zA-Z0-9_-]").sub
 

@@ -26,9 +26,9 @@ from llmgw.canonical import (
 )
 from llmgw.dialects.anthropic import block_writer, media
 from llmgw.dialects.anthropic.block_reader import RequestMark
-from llmgw.dialects.anthropic.origin import origin_of
 from llmgw.dialects.anthropic.spelling import NAME
 from llmgw.dialects.codec import Losses, Recipient
+from llmgw.dialects.origin import origin_of
 from llmgw.errors import InvalidRequest
 
 Block = dict[str, Json]

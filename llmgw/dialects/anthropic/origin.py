@@ -12,17 +12,14 @@ to, or with the slot `last` right behind the part it belongs to, or with `text` 
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
 from llmgw.canonical import Part, Text, Thought, ToolCall
 from llmgw.dialects.anthropic.spelling import NAME
+from llmgw.dialects.origin import PREFIX, SIGNER
 
-PREFIX: Final = "llmgw:"
-"""Begins no value of Anthropic's own."""
-SIGNER: Final = "gemini"
-"""The only dialect that signs anything but thoughts."""
 Kind = Literal["s", "e"]
 
 
@@ -63,12 +60,6 @@ def untag(text: str) -> Tag | None:
 def is_tagged(text: object) -> bool:
     """Whether an opaque value was made here."""
     return isinstance(text, str) and text.startswith(PREFIX)
-
-
-def origin_of(thought: Thought, default: str) -> str:
-    """The dialect whose provider made `thought`."""
-    dialect = thought.native.get("dialect")
-    return dialect if isinstance(dialect, str) else default
 
 
 def from_thinking(text: str, found: Tag) -> Thought:

@@ -230,6 +230,10 @@ class Reader:
             raise UpstreamFailed("The provider's stream ends before message_start.")
         if self._blocks:
             raise UpstreamFailed("The provider's stream ended within a content block.")
+        if self._finish is None:
+            raise UpstreamFailed(
+                "The provider's stream ends without a stop_reason; its answer is not complete."
+            )
         self._over = True
         out.append(End())
 

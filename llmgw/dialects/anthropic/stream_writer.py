@@ -130,7 +130,7 @@ class Writer:
         if self._usage is None or (self._usage.input is None and self._usage.input_audio is None):
             del counts["input_tokens"]  # optional here
         split = counts.get("cache_creation")
-        if split is not None and not split["ephemeral_1h_input_tokens"]:
+        if split is not None and not split.get("ephemeral_1h_input_tokens"):
             del counts["cache_creation"]  # says no more than the total
         return {
             name: count for name, count in counts.items() if name in _TOTALS or count != self._shown.get(name)

@@ -84,6 +84,8 @@ def choice(candidate: Fields, position: int) -> Choice:
         content.text("role")
         parts = part_reader.read_all(content.every("parts"))
     ended = finish.read(candidate, calls=any(isinstance(part, ToolCall) for part in parts))
+    if ended is None:
+        raise UpstreamFailed("The provider's answer has no finish reason; it is not complete.")
     native = candidate.rest()
     spoken = citations.Spoken()
     for block, part in enumerate(parts):

@@ -22,8 +22,9 @@ from llmgw.canonical import (
 )
 from llmgw.dialects.codec import Losses, Recipient
 from llmgw.dialects.gemini import media_types, part_writer
-from llmgw.dialects.gemini.signature import PLACEHOLDER, origin_of
+from llmgw.dialects.gemini.signature import PLACEHOLDER
 from llmgw.dialects.gemini.spelling import NAME, REQUEST, json_object, words_of
+from llmgw.dialects.origin import origin_of
 from llmgw.dialects.thread import call_names
 from llmgw.errors import InvalidRequest
 
@@ -57,9 +58,13 @@ class History:
             self._losses.refuse_native(message.native, prefix="messages[].")
         role = "model" if message.role == "assistant" else "user"
         parts = self.parts(message.parts, message.role)
+        if not parts and message.parts:
+            return  # nothing is left of it
         if self._own:
             role = "function" if message.role == "tool" else role
             self.contents.append({"role": role, "parts": parts, **message.native})
+            if self._third and any(self._is_foreign(part) for part in message.parts):
+                _sign(parts)
             return
         if not parts:
             return
@@ -110,10 +115,13 @@ class History:
             written.append(part_writer.text(part, self._own))
 
     def _thought(self, part: Thought, written: list[dict[str, Json]]) -> None:
-        if origin_of(part, self._dialect) == NAME:
-            written.append(part_writer.thought(part, self._dialect))
-        else:
+        if self._is_foreign(part):
             self._losses.advise("part.thought")  # nobody but its own provider can read it
+        else:
+            written.append(part_writer.thought(part, self._dialect))
+
+    def _is_foreign(self, part: Part) -> bool:
+        return isinstance(part, Thought) and origin_of(part, self._dialect) != NAME
 
     def _other(self, part: NativePart, written: list[dict[str, Json]]) -> None:
         if part.dialect == NAME:

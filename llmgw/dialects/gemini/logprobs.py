@@ -37,12 +37,9 @@ def _token(candidate: Json, path: str, fault: Fault) -> dict[str, Json]:
 def write(tokens: Json) -> dict[str, Json]:
     """OpenAI's list as a `logprobsResult`."""
     chosen, top = [], []
-    for token in tokens if type(tokens) is list else ():
-        if type(token) is not dict:
-            continue
+    for token in tokens:
         chosen.append(_candidate(token))
-        others = token.get("top_logprobs")
-        top.append({"candidates": [_candidate(one) for one in others or () if type(one) is dict]})
+        top.append({"candidates": [_candidate(one) for one in token.get("top_logprobs") or ()]})
     result: dict[str, Json] = {"chosenCandidates": chosen}
     if any(one["candidates"] for one in top):
         result["topCandidates"] = top

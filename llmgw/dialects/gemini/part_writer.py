@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 
 from llmgw.canonical import Inline, Json, Media, PlainText, Stored, Text, Thought, ToolCall
-from llmgw.dialects.gemini.signature import Seal, origin_of, seal
+from llmgw.dialects.gemini.signature import Seal, seal
 from llmgw.dialects.gemini.spelling import NAME, json_object, words_of
+from llmgw.dialects.origin import origin_of
 from llmgw.errors import CallError
 
 

@@ -14,11 +14,12 @@ import msgspec
 
 from llmgw.canonical import Thought
 from llmgw.dialects.gemini.spelling import NAME
+from llmgw.dialects.origin import ENCODED, PREFIX
 
 PLACEHOLDER: Final = "skip_thought_signature_validator"
 """Stands in for the signature of a call that another model made (ai.google.dev, "Thought signatures", FAQ)."""
 
-_PREFIX: Final = b"llmgw:"
+_PREFIX: Final = PREFIX.encode()
 
 
 class Seal(msgspec.Struct, omit_defaults=True):
@@ -38,15 +39,9 @@ def seal(origin: str, held: Seal) -> str:
     return base64.b64encode(text).decode()
 
 
-def origin_of(thought: Thought, default: str) -> str:
-    """The dialect whose provider made `thought`."""
-    origin = thought.native.get("dialect")
-    return origin if isinstance(origin, str) else default
-
-
 def unseal(signature: str) -> tuple[str, Seal] | None:
     """The dialect and what it needs, where `signature` was made by `seal`; None for Gemini's own."""
-    if not signature.startswith("bGxtZ3c6"):  # the prefix in base64
+    if not signature.startswith(ENCODED):
         return None
     try:
         raw = base64.urlsafe_b64decode(signature.replace("+", "-").replace("/", "_"))

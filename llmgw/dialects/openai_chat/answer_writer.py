@@ -137,8 +137,6 @@ class _Writer:
             "logprobs": logprobs.write(choice.logprobs),
             "finish_reason": finish.write(choice.finish, own=self._own, called=called, legacy=self._legacy),
         }
-        if self._own and choice.finish is None:
-            written["finish_reason"] = None
         if choice.finish is not None and choice.finish.sequence is not None and not self._own:
             self._losses.advise("stop_sequence")  # which one was met is not told here
         if not self._own:

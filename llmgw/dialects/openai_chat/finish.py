@@ -39,19 +39,25 @@ def read(said: str) -> Finish:
     return Finish(reason=_REASONS.get(said, "other"), said=said)
 
 
-def write(finish: Finish | None, *, own: bool, called: bool, legacy: bool) -> str:
-    """The word for a client; the API requires one.
+def write(finish: Finish | None, *, own: bool, called: bool, legacy: bool) -> str | None:
+    """The word for a client; None where the provider gave no reason.
+
+    The API requires a word in a plain answer. APIs that always say why an answer ended fail in their readers where
+    they do not, so only a host of this API that left its own out comes without one, and none is made up for it. A
+    reason that none of the five words fits is `stop`.
 
     Args:
-        finish: the neutral reason; None where the provider gave none.
+        finish: the neutral reason.
         own: `said` is a word of this API.
         called: the answer has a tool call. Others end such an answer like any other, and clients of this API
             rely on `tool_calls`.
         legacy: the client uses `functions`, which have a word of their own.
     """
-    if finish is not None and own and finish.said is not None:
+    if finish is None or (finish.reason == "other" and finish.said is None):
+        return None
+    if own and finish.said is not None:
         word = finish.said
-    elif finish is None or finish.reason == "stop":
+    elif finish.reason == "stop":
         word = "tool_calls" if called else "stop"
     else:
         word = _WORDS[finish.reason]

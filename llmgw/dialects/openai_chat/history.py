@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from llmgw.canonical import (
     Chat,
     Json,
@@ -28,6 +30,7 @@ from llmgw.dialects.codec import Losses, Recipient
 from llmgw.dialects.openai_chat import assistant, calls, content, media, thoughts
 from llmgw.dialects.openai_chat.spelling import NAME, words_of
 from llmgw.dialects.openai_chat.turns import Block, Turn, Turns
+from llmgw.dialects.origin import origin_of
 
 FAILED: Final = "Error: "
 """Stands before the words of a tool that failed, for a result has no other place for that."""
@@ -205,9 +208,7 @@ class History:
         result: Block = {"role": "tool", "tool_call_id": call.written, "content": self._content(written)}
         call.turn.results.append(result)
         blocks = [
-            block
-            for one in part.parts
-            if isinstance(one, Media) and (block := self._media.write(one)) is not None
+            block for one in part.parts if isinstance(one, Media) and (block := self._medium(one)) is not None
         ]
         if blocks:
             said = {"type": "text", "text": f"Attached to the result of the tool call {call.written}:"}
@@ -239,8 +240,7 @@ class History:
         if isinstance(part, Text):
             return self._text(part)
         if isinstance(part, Media):
-            block = self._media.write(part)
-            return None if block is None else {**block, **self._mark(part)}
+            return self._medium(part)
         if isinstance(part, Refusal):
             if self._own:
                 return {"type": "refusal", "refusal": part.text}
@@ -256,6 +256,10 @@ class History:
         elif isinstance(part, Thought):
             self._losses.advise("part.thought")
         return None
+
+    def _medium(self, part: Media) -> Block | None:
+        block = self._media.write(part)
+        return None if block is None else {**block, **self._mark(part)}
 
     def _text(self, part: Text) -> Block | None:
         if self._own:
@@ -289,7 +293,7 @@ class History:
         if isinstance(first, Text) and first.text.lstrip().lower().startswith("error"):
             return part.parts
         if isinstance(first, Text):
-            return (Text(text=FAILED + first.text, cache=first.cache), *part.parts[1:])
+            return (replace(first, text=FAILED + first.text), *part.parts[1:])
         return (Text(text=FAILED + "the tool call failed."), *part.parts)
 
     def _call(self, part: ToolCall, call_id: str) -> Block:
@@ -312,7 +316,7 @@ class History:
         usable = [
             part
             for part in given
-            if thoughts.DETAILS in self._host.renamed or thoughts.origin_of(part, self._chat.dialect) == NAME
+            if thoughts.DETAILS in self._host.renamed or origin_of(part, self._chat.dialect) == NAME
         ]
         if len(usable) < len(given):
             self._losses.advise("part.thought")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from llmgw.canonical import Json
+from llmgw.dialects import logprobs
 from llmgw.dialects.members import of_provider
-from llmgw.dialects.openai_chat.spelling import dicts
 
 
 def read(value: Json, path: str) -> tuple[list[dict[str, Any]] | None, list[dict[str, Any]] | None]:
@@ -19,8 +19,8 @@ def read(value: Json, path: str) -> tuple[list[dict[str, Any]] | None, list[dict
         return None, None
     if type(value) is not dict:
         raise of_provider(path, "an object")
-    content = dicts(value.get("content"), f"{path}.content", of_provider)
-    refusal = dicts(value.get("refusal"), f"{path}.refusal", of_provider)
+    content = logprobs.read(value.get("content"), f"{path}.content", of_provider)
+    refusal = logprobs.read(value.get("refusal"), f"{path}.refusal", of_provider)
     return content or None, refusal or None
 
 

@@ -25,10 +25,7 @@ _TIERS: Final = frozenset({"auto", "default", "flex", "priority", "scale", "fast
 _STOPS: Final = 4
 _HINTS: Final = frozenset(
     {
-        "background",
-        "cachedContent",
         "cache_control",
-        "include",
         "labels",
         "prompt_cache_options",
         "prompt_cache_retention",

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from llmgw.canonical import Json, Thought
 from llmgw.dialects.members import Fault, Members
 from llmgw.dialects.openai_chat.spelling import NAME, UNWRITABLE, decoded, dicts, encode
+from llmgw.dialects.origin import origin_of
 
 FORMATS: Final[Mapping[str, str]] = {
     "anthropic": "anthropic-claude-v1",
@@ -38,12 +39,6 @@ class Found(NamedTuple):
     thoughts: list[Thought]
     signatures: list[tuple[str | None, str]]
     """Gemini's, each with the id of the call it belongs to; None: to the text."""
-
-
-def origin_of(thought: Thought, default: str) -> str:
-    """The dialect whose provider made `thought`."""
-    dialect = thought.native.get("dialect")
-    return dialect if isinstance(dialect, str) else default
 
 
 # Reading

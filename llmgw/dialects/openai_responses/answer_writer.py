@@ -21,6 +21,7 @@ from llmgw.dialects.openai_responses import answer_reader, response, seal
 from llmgw.dialects.openai_responses.item_reader import CONTENT
 from llmgw.dialects.openai_responses.response import Item
 from llmgw.dialects.openai_responses.spelling import NAME, TIERS, Said, to_client, whole_of
+from llmgw.dialects.origin import SIGNER
 
 
 def write(answer: Answer, chat: Chat, stamp: Stamp, losses: Losses) -> bytes:
@@ -53,7 +54,7 @@ def output(choice: Choice, origin: str, stamp: Stamp, losses: Losses) -> list[It
     logprobs = choice.logprobs
     for part in choice.parts:
         if isinstance(part, Text | Refusal):
-            if isinstance(part, Text) and part.signature is not None and origin == seal.SIGNER:
+            if isinstance(part, Text) and part.signature is not None and origin == SIGNER:
                 items.append(
                     reasoning(f"rs_{stamp.id}_{len(items)}", "", seal.write(origin, "t", part.signature))
                 )
@@ -63,7 +64,7 @@ def output(choice: Choice, origin: str, stamp: Stamp, losses: Losses) -> list[It
             logprobs = None
         elif isinstance(part, ToolCall):
             if part.signature is not None:
-                signature = seal.write(seal.SIGNER, "c", part.signature)
+                signature = seal.write(SIGNER, "c", part.signature)
                 items.append(reasoning(f"rs_{stamp.id}_{len(items)}", "", signature))
             items.append(call(part, len(items), stamp, "completed", calls))
         elif isinstance(part, Thought):

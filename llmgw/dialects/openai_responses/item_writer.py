@@ -27,9 +27,9 @@ from llmgw.canonical import (
     ToolResult,
 )
 from llmgw.dialects.codec import Losses, Recipient
-from llmgw.dialects.openai_responses import seal
 from llmgw.dialects.openai_responses.item_reader import CONTENT
 from llmgw.dialects.openai_responses.spelling import NAME
+from llmgw.dialects.origin import origin_of
 from llmgw.errors import InvalidRequest
 
 Item = dict[str, Json]
@@ -149,7 +149,7 @@ class _Items:
         return {**part.native, **({} if part.cache is None else _MARK)}
 
     def _thought(self, part: Thought) -> None:
-        if seal.origin_of(part, self._chat.dialect) != NAME or (part.redacted is None and not self._own):
+        if origin_of(part, self._chat.dialect) != NAME or (part.redacted is None and not self._own):
             self._losses.advise("part.thought")
             return
         summary = [{"type": "summary_text", "text": part.text}] if part.text else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llmgw.canonical import Json
+from llmgw.dialects import logprobs
 from llmgw.dialects.members import Members, of_provider
 
 
@@ -12,11 +13,7 @@ def read(of: Members) -> list[Json] | None:
     Raises:
         UpstreamFailed: they are not what the API says.
     """
-    tokens = of.array("logprobs")
-    for token in tokens or ():
-        if type(token) is not dict or not _are_objects(token.get("top_logprobs")):
-            raise of.wrong("logprobs", "an array of tokens")
-    return tokens or None
+    return logprobs.read(of.any("logprobs"), of.path("logprobs"), of_provider) or None
 
 
 def of_message(item: Members) -> list[list[Json] | None]:
@@ -36,7 +33,6 @@ def of_event(tokens: list[Json]) -> list[Json]:
     return [
         {**_without_bytes(token), "top_logprobs": [_without_bytes(one) for one in _others(token)]}
         for token in tokens
-        if type(token) is dict
     ]
 
 
@@ -45,9 +41,4 @@ def _without_bytes(token: dict[str, Json]) -> dict[str, Json]:
 
 
 def _others(token: dict[str, Json]) -> list[dict[str, Json]]:
-    others = token.get("top_logprobs")
-    return [one for one in others if type(one) is dict] if type(others) is list else []
-
-
-def _are_objects(value: Json) -> bool:
-    return value is None or (type(value) is list and all(type(one) is dict for one in value))
+    return token.get("top_logprobs") or []

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from llmgw.canonical import Chat, Effort, Json, Native, NativeTool, Reasoning, Text, Tool
+from llmgw.dialects import origin
 from llmgw.dialects import reasoning as scale
 from llmgw.dialects.codec import Losses, Recipient
 from llmgw.dialects.openai_chat.request_writer import can_be_strict
-from llmgw.dialects.openai_responses import item_writer, request_reader
+from llmgw.dialects.openai_responses import item_writer, request_reader, seal
 from llmgw.dialects.openai_responses.spelling import ADVISORY, NAME, TIERS, Said, to_provider, whole_of
 
 _EFFORTS: Final[tuple[Effort, ...]] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -45,6 +46,7 @@ def body(chat: Chat, to: Recipient, losses: Losses) -> bytes:
         UnsupportedParameter: through `losses`.
         InvalidRequest: the conversation contradicts itself.
     """
+    chat = _without_foreign(chat, losses)
     before = len(losses.dropped)
     written = _request(chat, to, losses)
     if len(losses.dropped) == before and _is_as_read(chat):
@@ -54,6 +56,22 @@ def body(chat: Chat, to: Recipient, losses: Losses) -> bytes:
         if written.pop(name) not in _UNASKED.get(name, ()):
             losses.refuse(name, "its host does not take it")
     return to_provider({to.host.renamed.get(name, name): value for name, value in written.items()})
+
+
+def _without_foreign(chat: Chat, losses: Losses) -> Chat:
+    """The same request without other providers' thoughts, which this API's refuses; all else stays as it came."""
+    whole = whole_of(chat.native) if chat.dialect == NAME else None
+    items = None if whole is None else whole.get("input")
+    if (
+        whole is None
+        or not isinstance(items, list)
+        or not origin.holds_foreign(chat)
+        or not _is_as_read(chat)
+    ):
+        return chat
+    losses.advise("part.thought")
+    whole["input"] = [item for item in items if not seal.is_sealed(item)]
+    return request_reader.read(to_provider(whole))
 
 
 def _is_as_read(chat: Chat) -> bool:

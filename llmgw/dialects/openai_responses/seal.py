@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple, cast, get_args
 
-from llmgw.canonical import Thought
+from llmgw.canonical import Json, Thought
 from llmgw.dialects.openai_responses.spelling import NAME
+from llmgw.dialects.origin import PREFIX, origin_of
 
 Kind = Literal["s", "e", "c", "t"]
-_PREFIX: Final = "llmgw:"
 _KINDS: Final = frozenset(get_args(Kind))
-SIGNER: Final = "gemini"
-"""The only dialect that signs calls and texts."""
 
 
 class Seal(NamedTuple):
@@ -31,22 +29,22 @@ class Seal(NamedTuple):
 
 def write(dialect: str, kind: Kind, value: str) -> str:
     """An `encrypted_content` that carries `value`."""
-    return f"{_PREFIX}{dialect}:{kind}:{value}"
+    return f"{PREFIX}{dialect}:{kind}:{value}"
 
 
 def read(encrypted: str) -> Seal | None:
     """What `write` put there; None for what OpenAI encrypted."""
-    if not encrypted.startswith(_PREFIX):
+    if not encrypted.startswith(PREFIX):
         return None
-    dialect, _, rest = encrypted.removeprefix(_PREFIX).partition(":")
+    dialect, _, rest = encrypted.removeprefix(PREFIX).partition(":")
     kind, _, value = rest.partition(":")
     return Seal(dialect, cast(Kind, kind), value) if kind in _KINDS else None
 
 
-def origin_of(thought: Thought, default: str) -> str:
-    """The dialect whose provider made `thought`."""
-    origin = thought.native.get("dialect")
-    return origin if isinstance(origin, str) else default
+def is_sealed(item: Json) -> bool:
+    """Whether an item of a request holds what `write` made."""
+    encrypted = item.get("encrypted_content") if isinstance(item, dict) else None
+    return isinstance(encrypted, str) and read(encrypted) is not None
 
 
 def encrypted(thought: Thought, default: str) -> str | None:

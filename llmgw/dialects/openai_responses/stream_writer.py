@@ -38,6 +38,7 @@ from llmgw.dialects.openai_responses.open_item import OpenCall, OpenMessage, Ope
 from llmgw.dialects.openai_responses.response import Item
 from llmgw.dialects.openai_responses.spelling import NAME, TIERS, to_client
 from llmgw.dialects.openai_responses.stream_reader import FINAL
+from llmgw.dialects.origin import SIGNER
 from llmgw.errors import CallError
 
 
@@ -117,8 +118,8 @@ class Writer:
             written = self._close_thought() + self._close_calls()
         refuses = isinstance(event, RefusalDelta)
         signature = None if isinstance(event, RefusalDelta) else event.signature
-        if signature is not None and self._origin == seal.SIGNER:
-            written += self._close_message() + self._sealed(seal.write(seal.SIGNER, "t", signature))
+        if signature is not None and self._origin == SIGNER:
+            written += self._close_message() + self._sealed(seal.write(SIGNER, "t", signature))
         message = self._message
         if message is None:
             item = answer_writer.message(f"msg_{self._stamp.id}_{len(self._output)}", "in_progress")
@@ -238,7 +239,7 @@ class Writer:
         if call is None:
             written = self._make_room()
             if event.signature is not None:
-                written += self._sealed(seal.write(seal.SIGNER, "c", event.signature))
+                written += self._sealed(seal.write(SIGNER, "c", event.signature))
             made = ToolCall(id=event.id, name=event.name or "", arguments="", custom=event.custom)
             item = answer_writer.call(made, len(self._output), self._stamp, "in_progress", self._call_ids)
             index, opened = self._open(item)

@@ -232,7 +232,8 @@ def test_citations_of_the_web_are_shown() -> None:
     """In the shape that the API has for addresses; on their way back they are known as another's."""
     cited = Text(text="a", citations=(Citation(url="https://e.org", title="t"), Citation(title="no address")))
     account = losses()
-    body = got(Answer(dialect="openai_chat", choices=(Choice(parts=(cited,)),)), account)
+    said = Choice(parts=(cited,), finish=Finish(reason="stop", said="stop"))
+    body = got(Answer(dialect="openai_chat", choices=(said,)), account)
     (shown,) = body["content"][0]["citations"]
     assert (shown["type"], shown["url"], shown["title"]) == (
         "web_search_result_location",

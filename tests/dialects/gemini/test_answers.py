@@ -68,10 +68,17 @@ def test_calls_end_with_stop() -> None:
 
 
 def test_candidates_without_anything() -> None:
-    """Content, parts, index and even the reason may be missing."""
-    found = answer(candidates=[{"content": {}}, {"finishReason": "SAFETY"}, {"content": {"role": "model"}}])
+    """Content, parts and index may be missing; a candidate without its reason is not complete."""
+    found = answer(
+        candidates=[
+            {"content": {}, "finishReason": "STOP"},
+            {"finishReason": "SAFETY"},
+            {"content": {"role": "model"}, "finishReason": "STOP"},
+        ]
+    )
     assert [(one.index, one.parts) for one in found.choices] == [(0, ()), (1, ()), (2, ())]
-    assert found.choices[0].finish is None
+    with pytest.raises(UpstreamFailed, match="not complete"):
+        answer(candidates=[{"content": {}}, {"finishReason": "SAFETY"}])
 
 
 def test_a_refused_prompt() -> None:

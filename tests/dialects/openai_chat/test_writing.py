@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from llmgw.canonical import (
     CacheMark,
@@ -442,6 +443,43 @@ def test_what_has_no_place_is_refused(fields: dict[str, Any], field: str) -> Non
     lost = losses(drop=True)
     write(ask(**fields), lost=lost)
     assert field in lost.dropped
+
+
+@pytest.mark.parametrize(
+    ("dialect", "native"),
+    [
+        ("openai_responses", {"background": True}),
+        ("openai_responses", {"include": ["web_search_call.action.sources"]}),
+        ("gemini", {"cachedContent": "cachedContents/1"}),
+    ],
+)
+def test_what_decides_on_the_answer_is_refused(dialect: str, native: dict[str, Any]) -> None:
+    """An answer to be fetched later, with the sources of a search, or to a prompt that only Google holds."""
+    with pytest.raises(UnsupportedParameter) as refused:
+        write(ask(native=native, dialect=dialect))
+    assert [refused.value.param] == list(native)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_the_cache_mark_of_media_in_a_result(known: bool) -> None:
+    """It goes along to the message that the media are moved to where the host knows such marks; else it is named."""
+    marked = replace(PNG, cache=CacheMark(ttl="1h"))
+    chat = ask(user(Text(text="a")), answered(call()), user(result(marked)))
+    names = {"cache_control": "cache_control"} if known else {}
+    lost = losses()
+    written = write(chat, to(host(renamed=names)), lost)["messages"]
+    attached = written[-1]["content"][-1]
+    assert attached["type"] == "image_url"
+    assert attached.get("cache_control") == ({"type": "ephemeral", "ttl": "1h"} if known else None)
+    assert lost.dropped == ([] if known else ["part.cache"])
+
+
+def test_what_a_failed_result_has_beside_its_text_is_named() -> None:
+    """The word for a failure before the text changes nothing else about it."""
+    text = Text(text="a", citations=(Citation(url="https://e.org"),), signature="s", native={"x": 1})
+    lost = losses(drop=True)
+    write(ask(user(Text(text="a")), answered(call()), user(result(text, is_error=True))), lost=lost)
+    assert lost.dropped == ["part.x", "part.citations", "part.thought"]
 
 
 def test_values_that_mean_nothing_are_no_loss() -> None:

@@ -148,8 +148,10 @@ def test_thoughts_of_others_are_not_sent_to_openai() -> None:
     lost = own_losses()
     foreign = {"type": "reasoning", "id": "x", "summary": [], "encrypted_content": "llmgw:anthropic:e:ENC"}
     kept = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAA"}
-    body = write(items({"role": "user", "content": "hi"}, foreign, kept), lost=lost)
-    assert [item["type"] for item in body["input"]] == ["message", "reasoning"]
+    asked = {"role": "user", "content": "hi"}
+    body = write(items(asked, foreign, kept), lost=lost)
+    assert body["input"] == [asked, kept], "all else is as it came"
+    assert "store" not in body
     assert lost.dropped == ["input.reasoning"]
 
 
