@@ -31,11 +31,10 @@ from llmgw.rules.price import Price, in_force
 LEASE_MARGIN_S: Final = 60.0
 """What a hold outlives its call's own limit of time by."""
 ABSURD: Final = 10**9
-"""Tokens of one bucket that no call has used; a report of more is none."""
+"""Tokens that no call has used; a report of more is none."""
 DIED: Final = "gateway_died"
 """The error of a call whose process was killed."""
 
-_BUCKETS: Final = tuple(name for name in Usage.__struct_fields__ if name != "native")
 _UNUSED: Final = Usage()
 
 
@@ -218,9 +217,19 @@ def used(call: Call, account: Account) -> tuple[Usage, UsageSource]:
 def _is_sensible(usage: Usage, said_bytes: int) -> bool:
     """Whether a report can be believed: it says something, no more than anybody could use, and not nothing of an
     answer that had words."""
-    counts = [count for name in _BUCKETS if (count := getattr(usage, name)) is not None]
-    return bool(counts) and max(counts) <= ABSURD and (any(counts) or not said_bytes)
+    total = _total(usage)
+    return 0 < total <= ABSURD or (total == 0 and not said_bytes and usage.input is not None)
 
 
 def _total(usage: Usage) -> int:
-    return sum(getattr(usage, name) or 0 for name in _BUCKETS)
+    """Tokens of all buckets; written out, for it is asked at the end of every call."""
+    return (
+        (usage.input or 0)
+        + (usage.cache_read or 0)
+        + (usage.cache_write_5m or 0)
+        + (usage.cache_write_1h or 0)
+        + (usage.input_audio or 0)
+        + (usage.output or 0)
+        + (usage.reasoning or 0)
+        + (usage.output_audio or 0)
+    )

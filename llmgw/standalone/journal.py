@@ -108,6 +108,11 @@ class SpoolJournal:
         return len(self._unwritten) + max(0, self._writer.expected - self._writer.taken)
 
     @property
+    def unsettled(self) -> int:
+        """Rows of ended calls that are not on the disk yet."""
+        return len(self._unsettled) + len(self._unwritten)
+
+    @property
     def failures(self) -> int:
         """How often the store refused rows."""
         return self._writer.failures

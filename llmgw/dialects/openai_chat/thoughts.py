@@ -21,6 +21,7 @@ from llmgw.dialects.origin import origin_of
 FORMATS: Final[Mapping[str, str]] = {
     "anthropic": "anthropic-claude-v1",
     "gemini": "google-gemini-v1",
+    "bedrock": "aws-bedrock-v1",
     "openai_responses": "openai-responses-v1",
 }
 """The `format` of each dialect's thoughts."""
