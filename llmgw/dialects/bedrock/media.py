@@ -1,7 +1,8 @@
 """Images, documents, films and sounds as content blocks.
 
-The API takes bytes, or an object in Amazon S3 (`s3://…`); it fetches no web address. Documents need a name of letters,
-digits, single spaces, hyphens, parentheses and square brackets (the service's published model), unique in its request.
+The API takes bytes. It reads Amazon S3 too, with the rights of whoever signs the request, so that is not offered to
+clients. Documents need a name of letters, digits, single spaces, hyphens, parentheses and square brackets (the
+service's published model), unique in its request.
 """
 
 from __future__ import annotations
@@ -74,12 +75,6 @@ _FORMATS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 """The API's word for a media type, by kind."""
-_ALIASES: Final[Mapping[str, Mapping[str, str]]] = {"image": {"jpg": "jpeg"}, "video": {"3gp": "three_gp"}}
-_ENDINGS: Final[Mapping[str, Mapping[str, str]]] = {
-    kind: {**{word: word for word in words.values()}, **_ALIASES.get(kind, {})}
-    for kind, words in _FORMATS.items()
-}
-"""The same by the ending of an object's name."""
 _ABILITIES: Final[Mapping[str, tuple[str, str]]] = {
     "image": ("vision", "it does not see images"),
     "video": ("vision", "it does not see films"),
@@ -154,7 +149,8 @@ def _source(part: Media) -> tuple[str, dict[str, Json]] | str:
     if isinstance(source, Stored):
         return "the file is stored with another provider"
     if isinstance(source, Link):
-        return _linked(part.kind, source)
+        # An object in S3 would be read with the rights of the gateway's account, which are not the client's.
+        return "it takes bytes, and no address"
     if isinstance(source, PlainText):
         try:
             data = base64.b64encode(source.text.encode()).decode()
@@ -173,13 +169,3 @@ def _format(kind: str, media_type: str | None) -> str | None:
     plain = (media_type or "").partition(";")[0].strip().lower()
     word = _FORMATS[kind].get(plain)
     return "txt" if word is None and kind == "document" and plain.startswith("text/") else word
-
-
-def _linked(kind: str, source: Link) -> tuple[str, dict[str, Json]] | str:
-    if not source.url.startswith("s3://"):
-        return "it takes bytes or objects in Amazon S3, and fetches nothing else"
-    ending = source.url.rpartition(".")[2].lower()
-    word = _format(kind, source.media_type) or _ENDINGS[kind].get(ending)
-    if word is None:
-        return f"the {kind}'s format is not known"
-    return word, {"s3Location": {"uri": source.url}}
