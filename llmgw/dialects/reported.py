@@ -119,9 +119,9 @@ _CHAT: Final = Wire(
     marks=(b'"usage":{', b'"usage": {'),
     said=_texts(b"content|reasoning_content|reasoning|refusal|arguments|text"),
     find=_find_chat,
-    read=chat_usage.read,
+    read=chat_usage.buckets,
 )
-_EMBEDDINGS: Final = Wire(marks=_CHAT.marks, said=lambda piece: [], find=_find_chat, read=chat_usage.read)
+_EMBEDDINGS: Final = Wire(marks=_CHAT.marks, said=lambda piece: [], find=_find_chat, read=chat_usage.buckets)
 _RESPONSES: Final = Wire(
     marks=_CHAT.marks,
     said=_texts(b"delta"),

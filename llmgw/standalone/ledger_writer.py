@@ -100,7 +100,7 @@ class LedgerWriter:
                 try:
                     more = self._take() or (not stopping and self._purge(time.time()))
                     self._well()
-                except (sqlite3.Error, OSError) as error:
+                except Exception as error:  # noqa: BLE001 - the thread outlives whatever a round meets; rows wait
                     self._failed(error)
                     more = not stopping
                     stopping = self._stopping.wait(RETRY_S)
@@ -111,18 +111,20 @@ class LedgerWriter:
         database, tables = self._current()
         stored = position(database)
         lines, after = spool.read(self._spool.folder, stored, self._synced)
+        while not lines and after < self._synced:
+            lines, after = spool.read(self._spool.folder, after, self._synced)
         if not lines and after.segment == stored.segment and after.offset - stored.offset < spool.READ_BYTES:
             return False  # nothing but calls that were opened: not worth a transaction
         with store.writing(database):
             if position(database) != stored:
                 return True
             wrong = tables.insert(lines)
+            if wrong:
+                spool.set_aside(self._spool.folder, after.segment, (line + b"\n" for line in wrong))
+                _log.error("%d lines of the journal are no rows and are set aside in its folder", len(wrong))
             database.execute("UPDATE ledger_state SET journal_segment = ?, journal_offset = ?", after)
         if not self._is_current():
             raise OSError("it was replaced while it was written to")
-        if wrong:
-            spool.set_aside(self._spool.folder, stored.segment, (line + b"\n" for line in wrong))
-            _log.error("%d lines of the journal are no rows and are set aside in its folder", len(wrong))
         self.taken += len(lines)
         if after.segment != stored.segment:
             self._spool.drop_before(after.segment)

@@ -15,6 +15,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,7 @@ _COLUMNS: Final = (
     "status", "upstream_status", "error", "attempts", "request_bytes", "response_bytes", "total_s", "overhead_s",
     "first_token_s",
 )  # fmt: skip
+_values: Final = attrgetter(*_COLUMNS)
 _TABLE: Final = """
     CREATE TABLE IF NOT EXISTS {table} (
         time REAL NOT NULL, request_id TEXT NOT NULL, trace_id TEXT NOT NULL, org TEXT, key_id TEXT,
@@ -127,8 +129,7 @@ class RequestLog:
         table = _PREFIX + time.strftime("%Y%m%d", time.gmtime(batch[0].time))
         with store.writing(database):
             database.execute(_TABLE.format(table=table))
-            rows = [[getattr(record, name) for name in _COLUMNS] for record in batch]
-            database.conn.executemany(_INSERT.format(table=table), rows)
+            database.conn.executemany(_INSERT.format(table=table), map(_values, batch))
             oldest = _PREFIX + time.strftime("%Y%m%d", time.gmtime(batch[0].time - RETENTION_DAYS * 86400))
             for name in database.table_names():
                 if name.startswith(_PREFIX) and name < oldest:

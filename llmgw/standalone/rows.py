@@ -46,7 +46,8 @@ def key_row(key: VirtualKey) -> dict[str, object]:
         "tpm": key.limits.tpm,
         "max_parallel": key.limits.max_parallel,
         "budget_nano_usd": None if key.budget is None else key.budget.amount_nano_usd,
-        "budget_period": None if key.budget is None else key.budget.period,
+        "budget_period": None if key.budget is None else key.budget.period or "total",
+        "budget_window_s": None if key.budget is None else key.budget.window_s,
         "models": msgspec.json.encode(key.models).decode(),
         "metadata": msgspec.json.encode(key.metadata).decode(),
         "created_at": key.created_at,
@@ -72,7 +73,8 @@ def _terms(database: Database, key_id: str) -> tuple[KeyTerm, ...]:
 
 
 def _key(row: Mapping[str, Any], terms: tuple[KeyTerm, ...]) -> VirtualKey:
-    amount, period = row["budget_nano_usd"], row["budget_period"]
+    amount, window_s = row["budget_nano_usd"], row["budget_window_s"]
+    period = row["budget_period"] if window_s is None else None
     return VirtualKey(
         id=row["id"],
         public_id=row["public_id"],
@@ -85,7 +87,7 @@ def _key(row: Mapping[str, Any], terms: tuple[KeyTerm, ...]) -> VirtualKey:
         revoked_at=row["revoked_at"],
         org_suspended=row["org_suspended_at"] is not None,
         limits=KeyLimits(rpm=row["rpm"], tpm=row["tpm"], max_parallel=row["max_parallel"]),
-        budget=None if amount is None else Budget(amount, period),
+        budget=None if amount is None else Budget(amount, period, window_s),
         metadata=_metadata.decode(row["metadata"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],

@@ -2,8 +2,8 @@
 
 Retention: rows of organisations, tokens and keys stay for good (a revoked one answers "who was that?");
 a key's replaced secrets go with the rotation after they end; credentials go when they are deleted. Rows of the
-ledger go after 400 days (`ledger_writer.RETENTION_S`), whole days (UTC) at a time; what was added up of them in the
-tables whose names end in `rollups` stays.
+ledger go after 400 days (`ledger_writer.RETENTION_S`), whole days (UTC) at a time; `call_kinds` and what was added up
+of the rows (`*_rollups`) stay.
 """
 
 from __future__ import annotations
@@ -239,6 +239,12 @@ STEPS: Final = (
             *(_KINDS, _LEDGER, _STATE, _USAGE, _TAGS, _SCOPES),
             "INSERT INTO ledger_state (only_row, journal_segment, journal_offset, purged_before) VALUES (1, 0, 0, 0)",
         ),
+    ),
+    Step(
+        3,
+        "budgets of keys that roll",
+        # Such a budget's period is written `total`, which the first step's check asks for.
+        ("ALTER TABLE virtual_keys ADD COLUMN budget_window_s REAL CHECK (budget_window_s > 0)",),
     ),
 )
 """In order, numbered from 1 without a gap."""

@@ -96,6 +96,7 @@ class Spool:
         self._folder_synced = -1
         self._torn = False
         self._current = (number, self._create(number, first))
+        self._first_bytes = len(first)
         self.end = Position(number, len(first))
         """Behind the last line."""
         self.synced = Position(number, 0)
@@ -103,8 +104,11 @@ class Spool:
 
     @property
     def full(self) -> bool:
-        """Whether it is time to rotate."""
-        return self.end.offset >= self._segment_bytes or self._torn
+        """Whether it is time to rotate. A segment that began with many open calls takes at least as much again, or
+        there would be no end of writing them."""
+        return (
+            self.end.offset - self._first_bytes >= max(self._segment_bytes, self._first_bytes) or self._torn
+        )
 
     def write(self, line: bytes) -> None:
         """Append a line, or nothing.
@@ -139,6 +143,7 @@ class Spool:
         new = self._create(number + 1, first)
         self._retired.append(file)  # before the new one is to be seen: `sync` reads them in the other order
         self._current = (number + 1, new)
+        self._first_bytes = len(first)
         self._torn = False
         self.end = Position(number + 1, len(first))
 

@@ -18,7 +18,7 @@ from llmgw import ids
 from llmgw.canonical import Usage
 from llmgw.ports import LedgerRow, ReportQuery, Total
 from llmgw.rules.demand import Measure, Scope
-from tests.contracts.books import BOOKS, NOW, Books, Server, made, scope
+from tests.contracts.books import BOOKS, NOW, Books, RunningJournal, Server, made, scope
 
 HOUR_S: Final = 3600
 BUCKETS: Final = tuple(name for name in Usage.__struct_fields__ if name != "native")
@@ -40,7 +40,7 @@ def nothing() -> None:
     """Nobody waits for the row."""
 
 
-def write(server: Server, rows: Sequence[LedgerRow]) -> None:
+def write(server: Server[RunningJournal], rows: Sequence[LedgerRow]) -> None:
     for row in rows:
         server.journal.open(row)
         server.journal.append(row, nothing)
@@ -265,12 +265,13 @@ async def test_a_report_is_the_sum_of_its_rows(books: Books) -> None:
 
 def rows_of_any_kind() -> st.SearchStrategy[list[LedgerRow]]:
     amount = st.none() | st.integers(0, 10**12)
+    printable = st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=3)  # as tags are
     return st.lists(
         st.builds(
             made,
             time=st.floats(0, 4_000_000_000),
             key_id=st.sampled_from(("key_1", "key_2")),
-            tags=st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=3),
+            tags=st.dictionaries(printable, printable, max_size=3),
             model_asked=st.text(max_size=5),
             status=st.integers(200, 599),
             usage=st.builds(Usage, **dict.fromkeys(BUCKETS, amount)),
@@ -288,7 +289,7 @@ def shared_books(make: Callable[[Path], Books], tmp_path_factory: pytest.TempPat
 
 
 @pytest.mark.anyio
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(rows=rows_of_any_kind())
 async def test_rows_of_any_kind_add_up(shared_books: Books, rows: list[LedgerRow]) -> None:
     """Whatever stands in the rows (text of any kind, amounts that are missing, zero or huge, times from 1970 to 2096),

@@ -245,3 +245,18 @@ def test_limits_survive_a_reload_and_a_restart(tmp_path: Path, provider: Provide
             house.configure({"version": 1, **settings, "limits": {"default_key": {"budget": "5/day"}}})
             gateway.process.send_signal(signal.SIGHUP)
             wait_until(lambda: ask(gateway, house.key).status_code == 200)
+
+
+def test_a_key_may_have_a_budget_that_rolls(house: House, gateway: Gateway) -> None:
+    """`5/30d` is kept, shown and held like one of the calendar; the refusal says what it is."""
+    made = house.run(
+        "keys", "create", "--org", "acme", "--name", "rolls", "--budget", "0.1/30d", "--json"
+    ).json
+    assert made["budget"] == "0.1/30d"
+    assert house.run("keys", "show", "rolls", "--org", "acme", "--json").json["budget"] == "0.1/30d"
+    until_known(gateway, made["key"])
+    codes = [ask(gateway, made["key"]).status_code for _ in range(8)]
+    assert codes[0] == 200 and codes[-1] == 429
+    changed = house.run("keys", "update", "rolls", "--org", "acme", "--budget", "5/month", "--json").json
+    assert changed["budget"] == "5/month"
+    wait_until(lambda: ask(gateway, made["key"]).status_code == 200)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from llmgw.canonical import NOTHING, Json, Native, Usage
 from llmgw.dialects.members import of_provider
 from llmgw.dialects.openai_chat.spelling import keep, words_of
@@ -25,26 +27,29 @@ _COUNTED_WITHIN: Final = frozenset(
 
 
 def read(raw: dict[str, Any]) -> Usage:
-    """The counts.
+    """The counts, with those that are in no bucket.
 
     Raises:
         UpstreamFailed: one of them is no count.
     """
     before, after = _details(raw, "prompt_tokens_details"), _details(raw, "completion_tokens_details")
+    return replace(buckets(raw), native=keep(_rest(raw, before, after), raw))
+
+
+def buckets(raw: dict[str, Any]) -> Usage:
+    """The counts of tokens alone. Raises as `read`."""
+    before, after = _details(raw, "prompt_tokens_details"), _details(raw, "completion_tokens_details")
     prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
     total = _count(raw, "total_tokens")
     cached = _count(before, "cached_tokens")
-    for name in _CACHED:
-        if cached is None:
-            cached = _count(raw, name)
+    if cached is None:
+        for name in _CACHED:
+            if cached is None:
+                cached = _count(raw, name)
     written, heard = _count(before, "cache_write_tokens"), _count(before, "audio_tokens")
     reasoning, spoken = _count(after, "reasoning_tokens"), _count(after, "audio_tokens")
-    beside = 0
-    if total is not None and prompt is not None and completion is not None:
-        beside = max(total - prompt - completion, 0)
-    if completion is not None:
-        completion += beside
-
+    if completion is not None and total is not None and prompt is not None:
+        completion += max(total - prompt - completion, 0)
     left, cached = _take(prompt, cached)
     left, written = _take(left, written)
     left, heard = _take(left, heard)
@@ -58,7 +63,6 @@ def read(raw: dict[str, Any]) -> Usage:
         output=rest,
         reasoning=reasoning,
         output_audio=spoken,
-        native=keep(_rest(raw, before, after), raw),
     )
 
 
@@ -66,7 +70,8 @@ def _take(whole: int | None, part: int | None) -> tuple[int | None, int | None]:
     """`part` taken out of `whole`; never more than there is, for some hosts count apart what they count again."""
     if whole is None or part is None:
         return whole, part
-    part = min(part, whole)
+    if part > whole:
+        part = whole
     return whole - part, part
 
 
@@ -83,10 +88,10 @@ def _count(raw: dict[str, Any], name: str) -> int | None:
     value = raw.get(name)
     if value is None:
         return None
-    if type(value) is float and value.is_integer():
-        value = int(value)
     if type(value) is int and value >= 0:
         return value
+    if type(value) is float and value.is_integer() and value >= 0:
+        return int(value)
     raise of_provider(f"usage.{name}", "a count of tokens")
 
 

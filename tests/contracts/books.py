@@ -1,0 +1,155 @@
+"""The ledgers and journals that their contract suites run over. Another adapter joins by one entry in `BOOKS`.
+
+Each stands for one new store. `running()` is what a server process has, `reports()` what operators do; `locked()`
+keeps everybody from writing the store; `child(code)` is another process in which `running` is at hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+
+from llmgw import ids
+from llmgw.canonical import Usage
+from llmgw.ports import Journal, Ledger, LedgerRow, Reports
+from llmgw.rules.demand import Scope, ScopeKind
+from llmgw.standalone import migrations, store
+from llmgw.standalone.journal import SpoolJournal
+from llmgw.standalone.ledger import SqliteLedger
+from llmgw.standalone.reports import SqliteReports
+from tests.provider import eventually
+
+NOW: Final = 1_790_000_000.0
+"""Some minutes past an hour in 2026."""
+
+
+class RunningJournal(Journal, Protocol):
+    """A journal with what its owner sees of it."""
+
+    @property
+    def waiting(self) -> int: ...
+
+
+JournalT = TypeVar("JournalT", bound=RunningJournal, covariant=True)
+
+
+class Server(NamedTuple, Generic[JournalT]):
+    """What a server process has."""
+
+    journal: JournalT
+    ledger: Ledger
+
+    async def settled(self) -> None:
+        """Return when no row waits any more."""
+        await eventually(lambda: self.journal.waiting == 0, timeout_s=30)
+
+
+class Books(Protocol):
+    """One store."""
+
+    def running(self) -> AbstractContextManager[Server[RunningJournal]]: ...
+
+    def reports(self) -> AbstractContextManager[Reports]: ...
+
+    def locked(self) -> AbstractContextManager[None]: ...
+
+    def child(self, code: str) -> subprocess.Popen[bytes]: ...
+
+
+class SqliteBooks:
+    """The standalone store in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "llmgw.db"
+        store.create(self.path)
+        migrations.up(self.path)
+
+    @contextlib.contextmanager
+    def running(self, **settings: Any) -> Iterator[Server[SpoolJournal]]:
+        with (
+            # The rows' times are made up, and none of them is too old, whatever the year.
+            SpoolJournal(self.path, **{"retention_s": 1e12, **settings}) as journal,
+            SqliteLedger(self.path, journal) as ledger,
+        ):
+            yield Server(journal, ledger)
+
+    def reports(self) -> SqliteReports:
+        return SqliteReports(self.path)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        code = (
+            f"import sqlite3; d = sqlite3.connect({str(self.path)!r}, isolation_level=None)\n"
+            "d.execute('BEGIN EXCLUSIVE'); print('ready', flush=True); input()"
+        )
+        other = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        with other:
+            assert other.stdout is not None
+            assert other.stdout.readline()
+            yield
+            other.kill()
+
+    def child(self, code: str) -> subprocess.Popen[bytes]:
+        prelude = (
+            "from pathlib import Path\n"
+            "from tests.contracts.books import SqliteBooks, made\n"
+            f"books = SqliteBooks(Path({str(self.path.parent)!r}))\n"
+        )
+        return subprocess.Popen([sys.executable, "-c", prelude + code], stdout=subprocess.PIPE)
+
+
+BOOKS: Final = {"sqlite": SqliteBooks}
+
+
+def made(time: float = NOW, **fields: Any) -> LedgerRow:
+    """A row of a call that went well."""
+    values: dict[str, Any] = {
+        "id": ids.new("call", time),
+        "time": time,
+        "request_id": "req_1",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+        "org_id": "org_1",
+        "org": "acme",
+        "key_id": "key_1",
+        "tags": {"team": "red"},
+        "endpoint": "chat.completions",
+        "model_asked": "smart",
+        "model": "gpt-4o",
+        "provider": "openai",
+        "attempts": 1,
+        "streamed": False,
+        "status": 200,
+        "usage": Usage(input=10, cache_read=20, output=30),
+        "usage_source": "reported",
+        "reserved_nano_usd": 9_000,
+        "cost_nano_usd": 1_000,
+        "latency_ms": 250,
+        **fields,
+    }
+    return LedgerRow(**values)
+
+
+def died(row: LedgerRow) -> dict[str, Any]:
+    """What the flow says of a call when it begins, should its process not live to see its end."""
+    return {"id": row.id, "status": 500, "error": "gateway_died", "usage_source": "estimated"}
+
+
+def rows_of(books: Books) -> Sequence[LedgerRow]:
+    """Every row of the ledger."""
+    with books.reports() as reports:
+        return list(reports.rows())
+
+
+def scope(kind: ScopeKind, id: str) -> Scope:
+    """Whose use is asked for."""
+    return Scope(kind=kind, id=id, name=id)
