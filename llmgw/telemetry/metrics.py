@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import accumulate
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
@@ -67,6 +67,18 @@ class Histogram:
         return list(zip(names, accumulate(self.counts), strict=True))
 
 
+class JournalCounts(Protocol):
+    """What a journal counts of itself."""
+
+    @property
+    def waiting(self) -> int: ...
+
+    @property
+    def failures(self) -> int: ...
+
+    torn: int
+
+
 class Metrics(Collector):
     """Everything that is counted in one process. All methods but `render` belong to the event loop."""
 
@@ -83,6 +95,7 @@ class Metrics(Collector):
         self._cost_nano_usd: dict[tuple[str | None, str | None], int] = {}
         self._unpriced = 0
         self._warnings: dict[str, int] = {}
+        self.journal: JournalCounts | None = None
         self._reloads = {"applied": 0, "refused": 0}
         self._last_reload_ok = True
         self._registry = CollectorRegistry(auto_describe=False)
@@ -218,6 +231,22 @@ class Metrics(Collector):
         for scope, count in self._warnings.copy().items():
             warnings.add_metric((scope,), count)
         yield warnings
+        journal = self.journal
+        yield GaugeMetricFamily(
+            "llmgw_journal_waiting",
+            "Rows that are written down and not in the ledger yet.",
+            0 if journal is None else journal.waiting,
+        )
+        yield CounterMetricFamily(
+            "llmgw_journal_failures",
+            "Attempts to put rows into the ledger that its store refused.",
+            value=0 if journal is None else journal.failures,
+        )
+        yield GaugeMetricFamily(
+            "llmgw_journal_torn",
+            "Lines of the journal that were spoilt and are set aside.",
+            0 if journal is None else journal.torn,
+        )
         dropped = CounterMetricFamily(
             "llmgw_telemetry_dropped", "Log lines lost because their reader was too slow.", labels=("queue",)
         )
