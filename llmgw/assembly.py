@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -20,25 +20,23 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from llmgw.config import schema
+from llmgw.config import accounts, schema
 from llmgw.config.read import load
 from llmgw.config.schema import Config, Timeouts
 from llmgw.dialects import hosts
-from llmgw.dialects.anthropic.dialect import MESSAGES, VERSION
+from llmgw.dialects.anthropic.dialect import VERSION
 from llmgw.dialects.auth import credential
 from llmgw.dialects.codec import Codec
 from llmgw.dialects.dialect import ModelCard
-from llmgw.dialects.gemini.dialect import GENERATE_CONTENT
 from llmgw.dialects.hosts import Host
-from llmgw.dialects.known import CODECS, DIALECTS
-from llmgw.dialects.openai import CHAT_COMPLETIONS
+from llmgw.dialects.known import CODECS, OF_PROVIDERS
 from llmgw.errors import CallError, ConfigInvalid
 from llmgw.flow.alarm import Alarm
 from llmgw.flow.gateway import MODEL_CREATED, Gateway, Provider, Target, target_of
 from llmgw.flow.watch import Watch
 from llmgw.kms import local
 from llmgw.kms.local import LocalKms
-from llmgw.ports import Header, Upstream, UpstreamRequest
+from llmgw.ports import Header, Signer, Upstream, UpstreamRequest
 from llmgw.rules import catalogue, limits
 from llmgw.rules.price_book import PriceBook
 from llmgw.standalone import migrations, store
@@ -53,6 +51,8 @@ from llmgw.standalone.request_log import RequestLog, path_beside
 from llmgw.telemetry import Telemetry
 from llmgw.upstream.http1 import Http1Client
 from llmgw.upstream.httpx_transport import HttpxTransport
+from llmgw.upstream.signing.google import GoogleTokens
+from llmgw.upstream.signing.sigv4 import SigV4
 from llmgw.upstream.simulator import Simulator
 
 REACH_S: Final = 5.0
@@ -114,8 +114,10 @@ def migration_status(config: Config, base: Path) -> migrations.Status:
 
 
 class Reach(Struct, frozen=True, kw_only=True):
-    """What came of asking a provider for its list of models. `clock_skew_s`: ours minus the provider's."""
+    """What came of asking a provider for its list of models. `clock_skew_s`: ours minus the provider's; `proven`:
+    whether a secret of the configuration went along."""
 
+    proven: bool = False
     status: int | None = None
     wait_s: float = 0.0
     clock_skew_s: float | None = None
@@ -123,7 +125,11 @@ class Reach(Struct, frozen=True, kw_only=True):
 
 
 def reach(config: Config) -> dict[str, Reach]:
-    """Ask every provider, by the way that calls take: guard, transport, secret."""
+    """Ask every provider, by the way that calls take: guard, transport, secret.
+
+    Where requests are signed, listing models takes other rights than calling them, so `/` is asked for: that tries the
+    address, and with Google also whether the secret gets a token.
+    """
 
     async def ask_all() -> dict[str, Reach]:
         return {name: await _ask(name, settings) for name, settings in config.providers.items()}
@@ -132,10 +138,10 @@ def reach(config: Config) -> dict[str, Reach]:
 
 
 async def _ask(name: str, settings: schema.Provider) -> Reach:
-    if settings.dialect == "simulator" or settings.dialect not in DIALECTS:
+    if settings.dialect == "simulator":
         return Reach()
     provider = _provider(name, settings, None)
-    path = provider.base_path + _LISTS[settings.dialect]
+    path = provider.base_path + (_LISTS[settings.dialect] if provider.signer is None else b"/")
     headers = (*provider.headers, (b"accept-encoding", b"identity"))
     if settings.dialect == "anthropic":
         headers += ((b"anthropic-version", VERSION),)
@@ -144,6 +150,9 @@ async def _ask(name: str, settings: schema.Provider) -> Reach:
     try:
         async with asyncio.timeout(settings.timeouts.connect_s + REACH_S):
             request = UpstreamRequest(method=b"GET", target=path, headers=headers, body=b"")
+            if provider.signer is not None and provider.secret is not None:
+                signed = await provider.signer.headers(provider.secret, request, time.time())
+                request = msgspec.structs.replace(request, headers=(*headers, *signed))
             transfer = await provider.upstream.send(
                 request, answer, connect_timeout_s=settings.timeouts.connect_s
             )
@@ -154,9 +163,11 @@ async def _ask(name: str, settings: schema.Provider) -> Reach:
     except TimeoutError:
         return Reach(problem=f"did not answer within {REACH_S:g} s")
     finally:
-        await provider.upstream.aclose()
+        await provider.aclose()
     skew = None if date is None else time.time() - parsedate_to_datetime(date).timestamp()
-    return Reach(status=status, wait_s=time.monotonic() - began, clock_skew_s=skew)
+    return Reach(
+        proven=settings.api_key is not None, status=status, wait_s=time.monotonic() - began, clock_skew_s=skew
+    )
 
 
 _LISTS: Final = {"openai": b"/models", "anthropic": b"/v1/models", "gemini": b"/v1beta/models"}
@@ -216,6 +227,7 @@ class Installation:
             path = store_path(self.config, base)
             self.directory = parts.enter_context(SqliteDirectory(path, kms))
             self.journal = parts.enter_context(SpoolJournal(path))
+            self.telemetry.follow(self.journal)
             self.meter = MemoryMeter(parts.enter_context(SqliteLedger(path, self.journal)))
             self.alarm = Alarm(self.meter, self.telemetry)
             self._parts = parts.pop_all()
@@ -287,7 +299,8 @@ def _provider(name: str, settings: schema.Provider, previous: Gateway | None) ->
     host = _host(settings)
     query = host.query if settings.api_version is None else f"api-version={settings.api_version}"
     headers: tuple[Header, ...] = ()
-    if settings.api_key is not None:
+    signer = kept.signer if kept is not None and upstream is kept.upstream else _signer(settings, host)
+    if settings.api_key is not None and signer is None:
         headers = credential(host.auth, settings.api_key.reveal())
     return Provider(
         name=name,
@@ -299,8 +312,10 @@ def _provider(name: str, settings: schema.Provider, previous: Gateway | None) ->
         full_paths=simulated,
         timeouts=settings.timeouts,
         headers=headers,
+        secret=None if signer is None else settings.api_key,
+        signer=signer,
         credential=settings.credential,
-        codec=_codec(settings.api) or _CODECS[host.dialect],
+        codec=_codec(settings.api) or OF_PROVIDERS[host.dialect],
         capabilities=settings.capabilities,
         drops=settings.on_unsupported == "drop",
     )
@@ -308,12 +323,6 @@ def _provider(name: str, settings: schema.Provider, previous: Gateway | None) ->
 
 _SIMULATED: Final = frozenset({"openai", "anthropic"})
 """The dialects that the simulator answers in; others are translated for it."""
-_CODECS: Final[Mapping[str, Codec]] = {
-    "openai": CODECS[CHAT_COMPLETIONS.name],
-    "anthropic": CODECS[MESSAGES.name],
-    "gemini": CODECS[GENERATE_CONTENT.name],
-}
-"""How providers are written to, by dialect, where their `api` does not say."""
 
 
 def _codec(api: schema.Api | None) -> Codec | None:
@@ -322,18 +331,49 @@ def _codec(api: schema.Api | None) -> Codec | None:
 
 def base_url(settings: schema.Provider) -> str:
     """The provider's address, its own or its host's public one."""
-    return settings.base_url or _host(settings).base_url or ""
+    if settings.base_url is not None:
+        return settings.base_url
+    host = _host(settings)
+    url = host.base_urls.get(settings.location or "") or host.base_url or ""
+    return _filled(url, settings)
 
 
 def _host(settings: schema.Provider) -> Host:
+    """The provider's row, with its own project and location in the paths."""
     if settings.host is not None:
-        return hosts.HOSTS[settings.host]
-    # The simulator takes translated calls through OpenAI's API.
-    return hosts.of("openai" if settings.dialect == "simulator" else settings.dialect, settings.base_url)
+        row = hosts.HOSTS[settings.host]
+    else:
+        # The simulator takes translated calls through OpenAI's API.
+        row = hosts.of("openai" if settings.dialect == "simulator" else settings.dialect, settings.base_url)
+    if settings.project is None:
+        return row
+    return msgspec.structs.replace(
+        row,
+        paths={name: _filled(path, settings) for name, path in row.paths.items()},
+        stream_paths={name: _filled(path, settings) for name, path in row.stream_paths.items()},
+    )
+
+
+def _filled(template: str, settings: schema.Provider) -> str:
+    for name in ("region", "project", "location"):
+        template = template.replace(f"{{{name}}}", getattr(settings, name) or "")
+    return template
+
+
+def _signer(settings: schema.Provider, host: Host) -> Signer | None:
+    if host.auth == "google":
+        return GoogleTokens(partial(_connect, settings), allow_private=settings.allow_private)
+    if host.auth == "sigv4":
+        url = base_url(settings)
+        region = settings.region or accounts.region(url) or ""
+        return SigV4(urlsplit(url).netloc, region, host.signs_for)
+    return None
 
 
 def _same_transport(old: schema.Provider, new: schema.Provider) -> bool:
-    fields = ("dialect", "base_url", "host", "transport", "proxy", "allow_private", "simulator")
+    fields = (
+        "dialect", "base_url", "host", "region", "location", "transport", "proxy", "allow_private", "simulator"
+    )  # fmt: skip
     return all(getattr(old, field) == getattr(new, field) for field in fields)
 
 
@@ -341,7 +381,10 @@ def _upstream(settings: schema.Provider) -> Upstream:
     if settings.dialect == "simulator":
         return Simulator(settings.simulator or schema.Simulation())
     parts = urlsplit(base_url(settings))
-    origin = f"{parts.scheme}://{parts.netloc}"
+    return _connect(settings, f"{parts.scheme}://{parts.netloc}")
+
+
+def _connect(settings: schema.Provider, origin: str) -> Upstream:
     if settings.transport == "httpx":
         return HttpxTransport(origin, allow_private=settings.allow_private, proxy=settings.proxy)
     return Http1Client(origin, allow_private=settings.allow_private)

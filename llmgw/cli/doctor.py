@@ -134,6 +134,6 @@ def _providers(config: Config) -> Iterator[Check]:
 def _judged(reach: Reach) -> tuple[State, str]:
     if reach.problem is not None:
         return "fault", reach.problem
-    if reach.status in (401, 403):
+    if reach.proven and reach.status in (401, 403):
         return "fault", f"answers, and refuses the configured secret ({reach.status})"
     return "ok", f"answers ({reach.status}) in {reach.wait_s * 1000:.0f} ms" if reach.status else "ok"

@@ -6,13 +6,14 @@ already, so that one slip is one message.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Final
 
 import yaml
 
-from llmgw.config import endpoints, limit_faults, not_yet, price_faults
+from llmgw.config import accounts, endpoints, limit_faults, not_yet, price_faults
 from llmgw.config.faults import Faults, Place, nearest
 from llmgw.config.nodes import Builder
 from llmgw.config.schema import Admin, Config, Model, Provider, Target
@@ -27,11 +28,23 @@ _KMS_FIELDS: Final[Mapping[str, str]] = {
     "mount": "vault",
     "key": "vault",
 }
-_DIALECTS: Final[Mapping[str, str]] = {"anthropic": "anthropic", "gemini": "gemini"}
+_DIALECTS: Final[Mapping[str, str]] = {
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "bedrock": "bedrock",
+    "vertex": "gemini",
+    "vertex-anthropic": "anthropic",
+}
 """Of hosts whose dialect is not openai."""
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 _LOCAL: Final = frozenset({"ollama", "vllm", "lmstudio"})
 """Hosts that run on one's own machine, without a secret unless told to."""
+_VERTEX: Final = frozenset({"vertex", "vertex-anthropic"})
+_VERTEX_DOMAIN: Final = "aiplatform.googleapis.com"
+_place_name: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?").fullmatch
+"""Of regions and locations, which stand in host names."""
+_project_name: Final = re.compile(r"(?:[a-z0-9.-]{1,100}:)?[a-z0-9-]{1,63}").fullmatch
+"""cloud.google.com, "Creating and managing projects"; a domain may stand before it, or it is a number."""
 _MODEL_ID_LIMIT: Final = 256
 
 
@@ -177,7 +190,7 @@ class _Checks:
         if not self._sound((*place, "dialect")):
             return
         if provider.dialect == "simulator":
-            for field in ("base_url", "api_key", "credential", "proxy"):
+            for field in ("base_url", "api_key", "credential", "proxy", "region", "project", "location"):
                 if getattr(provider, field) is not None:
                     self._fail((*place, field), "has no meaning for the simulator; leave it out.")
             return
@@ -187,6 +200,7 @@ class _Checks:
             self._fail((*place, "credential"), "and api_key exclude each other; keep one.")
         self._proxy(place, provider)
         self._api(place, provider)
+        self._cloud(place, provider)
         host = self._base_url(place, provider)
         secret = provider.api_key is not None or provider.credential is not None
         public = (provider.base_url is None and provider.host not in _LOCAL) or host in _PUBLIC_HOSTS
@@ -202,6 +216,53 @@ class _Checks:
         dialect = _DIALECTS.get(provider.host or "", "openai")
         if provider.host is not None and dialect != provider.dialect:
             self._fail((*place, "host"), f"speaks the {dialect} dialect.")
+
+    def _cloud(self, place: Place, provider: Provider) -> None:
+        """Settings of hosts whose requests are signed."""
+        bedrock, vertex = provider.dialect == "bedrock", provider.host in _VERTEX
+        url = provider.base_url or ""
+        if not bedrock and not vertex and _is_vertex(url):
+            self._fail((*place, "base_url"), "is Vertex AI's; add host: vertex, or host: vertex-anthropic.")
+        if bedrock and self._sound((*place, "region")):
+            if provider.region is None and accounts.region(url) is None:
+                self._fail((*place, "region"), "is missing; name the AWS region, such as us-east-1.")
+            elif provider.region is not None and not _place_name(provider.region):
+                self._fail((*place, "region"), "must be an AWS region, such as us-east-1.")
+        elif provider.region is not None:
+            self._fail((*place, "region"), "goes with dialect: bedrock.")
+        for field, name, example in (
+            ("project", _project_name, "the Google Cloud project, such as my-project-123"),
+            ("location", _place_name, "where the models run, such as us-central1 or global"),
+        ):
+            value = getattr(provider, field)
+            if not vertex and value is not None:
+                self._fail((*place, field), "goes with host: vertex or host: vertex-anthropic.")
+            elif vertex and value is None and self._sound((*place, field)):
+                self._fail((*place, field), f"is missing; name {example}.")
+            elif vertex and value is not None and not name(value):
+                self._fail((*place, field), f"must be {example}.")
+        self._account(place, provider, bedrock=bedrock, vertex=vertex)
+
+    def _account(self, place: Place, provider: Provider, *, bedrock: bool, vertex: bool) -> None:
+        if provider.api_key is None:
+            return
+        text = provider.api_key.reveal()
+        try:
+            if bedrock:
+                accounts.aws(text)
+            elif vertex:
+                account = accounts.google(text)
+                token_uri = getattr(account, "token_uri", accounts.GOOGLE_TOKEN_URI)
+                if not provider.allow_private and not accounts.is_google(token_uri):
+                    raise ValueError(
+                        "names a token_uri that is not Google's; if it is meant, add allow_private: true."
+                    )
+            elif text.startswith("{"):
+                raise ValueError(
+                    "is a JSON document, which goes with dialect: bedrock and host: vertex alone."
+                )
+        except ValueError as error:
+            self._fail((*place, "api_key"), str(error))
 
     def _proxy(self, provider_place: Place, provider: Provider) -> None:
         place = (*provider_place, "proxy")
@@ -287,6 +348,11 @@ def _is_provider_name(name: str) -> bool:
     return len(name) <= 64 and all(
         letter.isascii() and (letter.isalnum() or letter in "-_.") for letter in name
     )
+
+
+def _is_vertex(base_url: str) -> bool:
+    parts = endpoints.parse(base_url, ("https", "http"))
+    return not isinstance(parts, str) and (parts.hostname or "").endswith(_VERTEX_DOMAIN)
 
 
 def _is_model_id(model: str) -> bool:

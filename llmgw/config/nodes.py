@@ -13,7 +13,7 @@ from typing import Any, Final
 import yaml
 from msgspec import inspect
 
-from llmgw.config import scalars, variables
+from llmgw.config import accounts, scalars, variables
 from llmgw.config.document import IMPLICIT
 from llmgw.config.faults import Faults, Place, TooMany, nearest
 from llmgw.config.scalars import Option
@@ -197,8 +197,9 @@ class Builder:
         return value
 
     def _secret(self, node: yaml.ScalarNode, filled: variables.Filled, place: Place) -> Any:
-        text = filled.text
-        if not text or not text.isascii() or not text.isprintable() or " " in text:
+        text = accounts.one_line(filled.text)
+        document = text.startswith("{")  # of a cloud's account; it is not sent itself
+        if not text or not text.isascii() or not text.isprintable() or (" " in text and not document):
             return self._fail(
                 node.start_mark,
                 place,

@@ -16,10 +16,10 @@ from llmgw.config.prices import ModelPrices
 from llmgw.config.section import Bytes, Count, Fraction, Patience, Port, Seconds, Section, Text
 from llmgw.secret import Secret
 
-Dialect = Literal["openai", "anthropic", "gemini", "simulator"]
+Dialect = Literal["openai", "anthropic", "gemini", "bedrock", "simulator"]
 HostName = Literal[
     "openai", "anthropic", "gemini", "azure", "azure-v1", "groq", "mistral", "deepseek", "xai", "together", "fireworks",
-    "openrouter", "perplexity", "cerebras", "ollama", "vllm", "lmstudio",
+    "openrouter", "perplexity", "cerebras", "ollama", "vllm", "lmstudio", "bedrock", "vertex", "vertex-anthropic",
 ]  # fmt: skip
 """The rows of `dialects/hosts.py`, which stand a layer above; a test compares the two."""
 Strategy = Literal["fallback", "weighted", "cheapest", "fastest", "least_busy"]
@@ -163,8 +163,23 @@ class Provider(Section):
     api_version: Annotated[
         Text | None, Meta(description="azure: the api-version of deployment URLs, instead of our default.")
     ] = None
+    region: Annotated[
+        Text | None, Meta(description="bedrock: the AWS region, unless base_url names it: us-east-1.")
+    ] = None
+    project: Annotated[
+        Text | None, Meta(description="vertex, vertex-anthropic: the Google Cloud project.")
+    ] = None
+    location: Annotated[
+        Text | None,
+        Meta(description="vertex, vertex-anthropic: where the models run: us-central1, or global."),
+    ] = None
     api_key: Annotated[
-        Secret | None, Meta(description="The provider's secret, from the environment: ${OPENAI_API_KEY}.")
+        Secret | None,
+        Meta(
+            description="The provider's secret, from the environment: ${OPENAI_API_KEY}. bedrock: an API key, "
+            "ACCESS_KEY_ID:SECRET_ACCESS_KEY[:SESSION_TOKEN], or the JSON of aws configure export-credentials; vertex, "
+            "vertex-anthropic: the JSON of a service account or of gcloud auth application-default login."
+        ),
     ] = None
     credential: Annotated[
         Text | None, Meta(description="Name of a stored, encrypted secret (llmgw credentials set).")

@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from llmgw import ids
+from llmgw.config import accounts
 from llmgw.control import names, orgs
 from llmgw.control.kms import problem_of
 from llmgw.control.page import DEFAULT_LIMIT, Page, page
@@ -126,9 +127,10 @@ def find(registry: Registry, credential: str, org: str | None) -> SealedSecret:
 
 
 def _checked(secret: Secret) -> Secret:
-    """The secret as it can stand in a header field (RFC 9110 section 5.5), or UsageError."""
+    """The secret as it can stand in a header field (RFC 9110 section 5.5), or UsageError; a JSON document, which a
+    cloud's account is, on one line."""
     given = secret.reveal()
-    text = given.removesuffix("\r\n" if given.endswith("\r\n") else "\n")
+    text = accounts.one_line(given.removesuffix("\r\n" if given.endswith("\r\n") else "\n"))
     if not text:
         raise UsageError("The secret is empty; pipe it to the command or name a variable with --from-env.")
     if len(text) > SIZE_LIMIT:

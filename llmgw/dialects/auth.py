@@ -1,4 +1,4 @@
-"""Which header field carries a provider's secret."""
+"""Which header field carries a provider's secret, where it is sent as it is."""
 
 from __future__ import annotations
 

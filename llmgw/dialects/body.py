@@ -15,7 +15,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -23,6 +23,7 @@ from llmgw.errors import InvalidRequest
 
 _decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_any: Final = msgspec.json.Decoder().decode
+_encode: Final = msgspec.json.encode
 _SPACINGS: Final = ((b'{"', b'":', b',"', b"}"), (b'{"', b'": ', b', "', b"}"))
 """Opening, after a key, between members, closing: JSON.stringify and httpx; Python's json.dumps."""
 _KEY: Final = rb'[ \t\n\r]*"((?:[^"\\]|\\.)*)"[ \t\n\r]*:[ \t\n\r]*'
@@ -122,8 +123,35 @@ def ask_for_usage(body: bytes) -> bytes:
     if given is None:
         end = body.rindex(b"}")  # there is a member before it: the model
         return b"".join((body[:end], b',"stream_options":', written, body[end:]))
-    start, end = _places(body, members)["stream_options"]
+    _, start, end = _places(body, members)["stream_options"]
     return b"".join((body[:start], written, body[end:]))
+
+
+def edited(body: bytes, removes: str | None, adds: Mapping[str, str]) -> bytes:
+    """A request body without one member and with others that it does not have yet; every other byte as it stands.
+
+    Args:
+        body: one JSON object, no key twice.
+        removes: the member's name; it need not be there.
+    """
+    members = _decode(body)
+    names = list(members)
+    if removes in members:
+        places = _places(body, members)
+        at = names.index(removes)
+        names.remove(removes)
+        if at:
+            start, end = places[list(members)[at - 1]].end, places[removes].end
+        else:
+            start, end = places[removes].key, places[names[0]].key if names else places[removes].end
+        body = body[:start] + body[end:]
+    end = body.rindex(b"}")
+    pieces = [body[:end]]
+    for name, value in adds.items():
+        if name not in members:
+            pieces.append(b"%s%s:%s" % (b"," if names else b"", _encode(name), _encode(value)))
+            names.append(name)
+    return b"".join((*pieces, body[end:]))
 
 
 def read_nameless(raw: bytes, types: Mapping[str, FieldType], model: str, stream: bool) -> Body:
@@ -182,13 +210,24 @@ def _join(
 
 def _walk(raw: bytes, members: dict[str, msgspec.Raw]) -> tuple[list[bytes | msgspec.Raw], int]:
     """The same for a body in any spacing, member by member; InvalidRequest where a key stands twice."""
-    start, end = _places(raw, members).get("model", (0, 0))
+    _, start, end = _places(raw, members).get("model", _NOWHERE)
     return [raw[:start], raw[start:end], raw[end:]], 1
 
 
-def _places(raw: bytes, members: dict[str, msgspec.Raw]) -> dict[str, tuple[int, int]]:
-    """Where each member's value begins and ends."""
-    places: dict[str, tuple[int, int]] = {}
+class _Place(NamedTuple):
+    """Where a member's key begins, its value begins, and its value ends."""
+
+    key: int
+    value: int
+    end: int
+
+
+_NOWHERE: Final = _Place(0, 0, 0)
+
+
+def _places(raw: bytes, members: dict[str, msgspec.Raw]) -> dict[str, _Place]:
+    """Where each member stands."""
+    places: dict[str, _Place] = {}
     position = 0
     find = _first_member
     for name, value in members.items():
@@ -198,7 +237,7 @@ def _places(raw: bytes, members: dict[str, msgspec.Raw]) -> dict[str, tuple[int,
         position = at + len(content)
         if match is None or raw[at:position] != content or not _same_key(match[1], name):
             raise _duplicate(raw)
-        places[name] = (at, position)
+        places[name] = _Place(match.start(1) - 1, at, position)
         find = _next_member
     if _end(raw, position) is None:
         raise _duplicate(raw)

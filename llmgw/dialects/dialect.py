@@ -31,6 +31,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """Whether the model stands in the path, between `path` and `suffix`, and not in the body."""
     streams: bool = False
     """With `names_model`: whether the answer is a stream; otherwise the body says so."""
+    stream_type: bytes = b"text/event-stream"
+    """The media type of its streams."""
     types: Mapping[str, FieldType] = {}
     """Fields whose JSON type is checked before anything is sent."""
 
@@ -61,6 +63,14 @@ class Dialect(Protocol):
 
     def credential(self, secret: str) -> tuple[Header, ...]:
         """The header fields that carry the provider's secret."""
+        ...
+
+    def may_refuse_credential(self, status: int) -> bool:
+        """Whether its providers refuse the gateway's own credential with this status of the client's, too."""
+        ...
+
+    def refuses_credential(self, body: bytes) -> bool:
+        """Whether an error's body says that it was the gateway's credential that is refused."""
         ...
 
     def is_start_up(self, event: ServerSentEvent) -> bool:

@@ -14,10 +14,22 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from llmgw.dialects.anthropic.dialect import COUNT_TOKENS, MESSAGES
+from llmgw.dialects.bedrock.endpoints import CONVERSE, CONVERSE_STREAM
 from llmgw.dialects.dialect import Endpoint
+from llmgw.dialects.gemini import dialect as gemini
 from llmgw.dialects.openai import CHAT_COMPLETIONS, COMPLETIONS, EMBEDDINGS, RESPONSES
 
-Auth = Literal["bearer", "api-key", "x-api-key", "x-goog-api-key", "none"]
+Auth = Literal["bearer", "api-key", "x-api-key", "x-goog-api-key", "sigv4", "google", "none"]
+
+
+class Edit(Struct, frozen=True, kw_only=True):
+    """How the body of an endpoint's request differs from the dialect's own."""
+
+    removes: str | None = None
+    """The member that it does not have."""
+    adds: Mapping[str, str] = {}
+    """Members that it has besides, where the client does not write them itself."""
 
 
 class Host(Struct, frozen=True, kw_only=True):
@@ -26,17 +38,31 @@ class Host(Struct, frozen=True, kw_only=True):
     name: str
     dialect: str
     base_url: str | None = None
-    """The default; None where every account has its own."""
+    """The default; None where every account has its own. `{region}` and `{location}` are the configuration's."""
+    base_urls: Mapping[str, str] = {}
+    """Defaults of single locations that are elsewhere."""
     domains: tuple[str, ...] = ()
     """Host names that it is recognised by; one that begins with a dot stands for every name that ends so."""
     auth: Auth = "bearer"
-    """Which header carries the secret: `Authorization: Bearer`, or the one named."""
+    """Which header carries the secret: `Authorization: Bearer`, or the one named. With `sigv4` and `google` it is not
+    sent, but signs each request or fetches a token for it."""
+    signs_for: str = ""
+    """`sigv4`: the name of the service in the signature."""
     endpoints: frozenset[str] = frozenset()
     """The endpoints it has, by name; empty: all of its dialect's."""
     paths: Mapping[str, str] = {}
-    """Where an endpoint is, by its name, behind the base URL's path; `{model}` is the model's id."""
+    """Where an endpoint is, by its name, behind the base URL's path; `{model}` is the model's id, `{project}` and
+    `{location}` are the configuration's."""
+    stream_paths: Mapping[str, str] = {}
+    """The same for streams, where they are elsewhere."""
     query: str = ""
     """Goes with every request, where the client sends none of its own."""
+    takes_query: bool = True
+    """Whether the client's own query goes on."""
+    edits: Mapping[str, Edit] | None = None
+    """Of requests, by the endpoint's name."""
+    withholds: frozenset[bytes] = frozenset()
+    """Header fields that do not go there; only where requests are signed."""
     renamed: Mapping[str, str] = {}
     """Request fields that have another name there; one renamed to itself is the host's own extension."""
     unsupported: frozenset[str] = frozenset()
@@ -79,10 +105,69 @@ GEMINI: Final = Host(
     auth="x-goog-api-key",
 )
 
+_VERTEX: Final = "/v1/projects/{project}/locations/{location}/publishers"
+_VERTEX_URLS: Final = {
+    "global": "https://aiplatform.googleapis.com",
+    "us": "https://aiplatform.us.rep.googleapis.com",
+    "eu": "https://aiplatform.eu.rep.googleapis.com",
+}
+_VERTEX_GEMINI: Final = (
+    gemini.GENERATE_CONTENT,
+    gemini.STREAM_EVENTS,
+    gemini.STREAM_ARRAY,
+    gemini.COUNT_TOKENS,
+)
+_CLAUDE_VERSION: Final = {"anthropic_version": "vertex-2023-10-16"}
+
 _ROWS: Final = (
     OPENAI,
     ANTHROPIC,
     GEMINI,
+    # docs.aws.amazon.com, "Amazon Bedrock Runtime": Converse and ConverseStream.
+    Host(
+        name="bedrock",
+        dialect="bedrock",
+        base_url="https://bedrock-runtime.{region}.amazonaws.com",
+        auth="sigv4",
+        signs_for="bedrock",
+        paths={
+            CONVERSE.name: "/model/{model}/converse",
+            CONVERSE_STREAM.name: "/model/{model}/converse-stream",
+        },
+    ),
+    # cloud.google.com, "Vertex AI API", projects.locations.publishers.models: embeddings have bodies of their own.
+    Host(
+        name="vertex",
+        dialect="gemini",
+        base_url="https://{location}-aiplatform.googleapis.com",
+        base_urls=_VERTEX_URLS,
+        auth="google",
+        endpoints=_names(*_VERTEX_GEMINI),
+        paths={
+            endpoint.name: _VERTEX + "/google/models/{model}" + endpoint.suffix.decode()
+            for endpoint in _VERTEX_GEMINI
+        },
+    ),
+    # docs.claude.com, "Claude on Vertex AI": the model stands in the path, the version in the body.
+    Host(
+        name="vertex-anthropic",
+        dialect="anthropic",
+        base_url="https://{location}-aiplatform.googleapis.com",
+        base_urls=_VERTEX_URLS,
+        auth="google",
+        endpoints=_names(MESSAGES, COUNT_TOKENS),
+        paths={
+            MESSAGES.name: _VERTEX + "/anthropic/models/{model}:rawPredict",
+            COUNT_TOKENS.name: _VERTEX + "/anthropic/models/count-tokens:rawPredict",
+        },
+        stream_paths={MESSAGES.name: _VERTEX + "/anthropic/models/{model}:streamRawPredict"},
+        takes_query=False,  # the SDK's ?beta=true is an unknown parameter there
+        edits={
+            MESSAGES.name: Edit(removes="model", adds=_CLAUDE_VERSION),
+            COUNT_TOKENS.name: Edit(adds=_CLAUDE_VERSION),
+        },
+        withholds=frozenset({b"anthropic-version"}),
+    ),
     # learn.microsoft.com, "Azure OpenAI REST API reference": the deployment stands in the path.
     Host(
         name="azure",

@@ -35,7 +35,7 @@ def request(body: bytes) -> Members:
     """A client's request body. Raises InvalidRequest where it is no JSON object."""
     try:
         data = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, numbers of thousands of digits
         raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
     if not isinstance(data, dict):
         raise InvalidRequest("The request body must be a JSON object.")
@@ -44,14 +44,19 @@ def request(body: bytes) -> Members:
 
 def answer(body: bytes) -> Members:
     """A provider's answer or one event of it. Raises UpstreamFailed where it is no JSON object."""
+    return Members(answer_object(body), "", of_provider)
+
+
+def answer_object(body: bytes) -> dict[str, Any]:
+    """The same as it is, for readers of streams that are too quick for members."""
     try:
         data = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         shown = body[:200].decode("utf-8", "replace")
         raise UpstreamFailed("The provider's answer is not JSON.", detail=f"{error}: {shown}") from None
-    if not isinstance(data, dict):
+    if type(data) is not dict:
         raise UpstreamFailed("The provider's answer is not a JSON object.")
-    return Members(data, "", of_provider)
+    return data
 
 
 class Members:

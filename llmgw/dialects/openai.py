@@ -111,6 +111,12 @@ class OpenAI:
     def credential(self, secret: str) -> tuple[Header, ...]:
         return ((b"authorization", b"Bearer " + secret.encode("latin-1")),)
 
+    def may_refuse_credential(self, status: int) -> bool:
+        return False  # its status says so
+
+    def refuses_credential(self, body: bytes) -> bool:
+        return False
+
     def is_start_up(self, event: ServerSentEvent) -> bool:
         try:
             data = msgspec.json.decode(event.data)

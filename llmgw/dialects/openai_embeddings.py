@@ -16,10 +16,11 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from llmgw.canonical import NOTHING, Embed, Embeddings, Json, Native, Usage
+from llmgw.dialects import json_text, members
 from llmgw.dialects.codec import Losses, Recipient
 from llmgw.dialects.members import Members, of_provider
-from llmgw.dialects.openai_chat import failure, spelling
-from llmgw.dialects.openai_chat.spelling import Said
+from llmgw.dialects.openai_chat import failure
+from llmgw.dialects.words import Said
 from llmgw.errors import UpstreamFailed
 
 NAME: Final = "openai_embeddings"
@@ -41,7 +42,7 @@ def read_request(body: bytes) -> Embed:
     Raises:
         InvalidRequest: names the field and what it must be.
     """
-    of = spelling.request(body)
+    of = members.request(body)
     inputs, single = _inputs(of)
     encoding = of.text("encoding_format")
     if encoding is not None and encoding not in _ENCODINGS:
@@ -117,7 +118,7 @@ def write_request(embed: Embed, to: Recipient, losses: Losses) -> bytes:
             losses.advise(name)
         elif name != "encoding_format":
             losses.refuse(_FIELDS.get(name, name), "the host that serves it does not take it")
-    return spelling.to_provider({to.host.renamed.get(name, name): value for name, value in written.items()})
+    return json_text.to_provider({to.host.renamed.get(name, name): value for name, value in written.items()})
 
 
 def read_answer(body: bytes) -> Embeddings:
@@ -126,7 +127,7 @@ def read_answer(body: bytes) -> Embeddings:
     Raises:
         UpstreamFailed: it is none.
     """
-    whole = spelling.answer(body)
+    whole = members.answer_object(body)
     if failure.is_error(whole):
         raise UpstreamFailed(f"The provider reported an error: {failure.of_event(whole).message}")
     of = Members(whole, "", of_provider)
@@ -146,7 +147,7 @@ def read_answer(body: bytes) -> Embeddings:
         model=model or None,
         vectors=tuple(vectors[index] for index in range(len(listed))),
         usage=None if used is None else _usage(used),
-        native=Said(of.rest(), NOTHING),
+        native=Said(of.rest(), NOTHING, NAME),
     )
 
 
@@ -198,7 +199,7 @@ def write_answer(embeddings: Embeddings, embed: Embed) -> bytes:
         "usage": {"prompt_tokens": count, "total_tokens": count, **_counted(embeddings)},
         **(embeddings.native if isinstance(embeddings.native, Said) else NOTHING),
     }
-    return spelling.to_client(written)
+    return json_text.to_client(written)
 
 
 def _counted(embeddings: Embeddings) -> Native:

@@ -92,12 +92,15 @@ def is_failure(status: int) -> bool:
     return status >= 500 or status < 200 or 300 <= status < 400 or status in CREDENTIAL_STATUSES
 
 
-def failure(dialect: Dialect, head: Head, body: bytes) -> CallError:
-    """The error for an answer that `is_failure`; keeps the provider's `retry-after`."""
+def failure(dialect: Dialect, head: Head, body: bytes) -> CallError | None:
+    """The error for an answer that `is_failure`; keeps the provider's `retry-after`. Of another answer, the error where
+    its body says that the gateway's credential is refused, and None where the answer is the client's."""
     status = head.status
     said = dialect.error_message(body)
     detail = f"provider answered {status}: {said or body[:200].decode('utf-8', 'replace')}"
-    if status in CREDENTIAL_STATUSES:
+    if not head.is_failure and not dialect.refuses_credential(body):
+        return None
+    if status in CREDENTIAL_STATUSES or not head.is_failure:
         # Its words may quote the secret, so they are for the operator alone.
         return UpstreamCredentials(CREDENTIALS_REFUSED, detail=detail)
     if 300 <= status < 400:

@@ -200,7 +200,7 @@ class Attempt:
             self._held_bytes += len(data)
             if self._fails:
                 if self._held_bytes > ERROR_LIMIT:
-                    self._finish(self._passage.failure(self._head, b""))
+                    self._judge(b"")
             elif self._held_bytes > self._passage.hold_limit:
                 if not self._passage.passes_parts:
                     self._finish(UpstreamFailed("The provider's answer is too large to be translated."))
@@ -230,7 +230,8 @@ class Attempt:
         elif not self._client.started:
             body = b"".join(self._held)
             if self._fails:
-                self._finish(self._passage.failure(self._head, body))
+                self._judge(body)
+            if self._fails:
                 return
             try:
                 body, self._report = self._passage.plain(body)
@@ -242,6 +243,14 @@ class Attempt:
                 self._send(body)
         self._client.end()
         self._finish(None)
+
+    def _judge(self, body: bytes) -> None:
+        """End the try with the error that the answer is, unless it is the client's own and passes after all."""
+        error = self._passage.failure(self._head, body)
+        if error is None:
+            self._fails = False
+        else:
+            self._finish(error)
 
     def failed(self, error: CallError) -> None:
         self._finish(error)

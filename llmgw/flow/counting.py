@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from llmgw.dialects.codec import Codec, Losses
+from llmgw.dialects.codec import Losses, ProviderCodec
 from llmgw.errors import CallError
 from llmgw.flow import translation
 from llmgw.flow.answer import Head
@@ -18,7 +18,11 @@ class Counting:
     passes_parts = False
 
     def __init__(
-        self, read: Callable[[bytes], int], write: Callable[[int], bytes], errors: Codec, losses: Losses
+        self,
+        read: Callable[[bytes], int],
+        write: Callable[[int], bytes],
+        errors: ProviderCodec,
+        losses: Losses,
     ) -> None:
         """`read` takes the provider's answer, `write` makes the client's, `errors` reads error answers."""
         self._read = read

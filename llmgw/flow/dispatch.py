@@ -7,6 +7,7 @@ only the dialect's `forwarded` ones pass: its key, cookies and hop-by-hop fields
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import time
 from typing import Final
 
 from llmgw.dialects.anthropic import dialect as anthropic
@@ -16,9 +17,10 @@ from llmgw.errors import ClientGone, IntegrityError, UpstreamCredentials
 from llmgw.flow.attempt import Attempt
 from llmgw.flow.call import Call
 from llmgw.flow.gateway import Gateway, Provider, Target
-from llmgw.flow.outbound import Estimate, outbound
-from llmgw.ports import Client, Header, UpstreamRequest
+from llmgw.flow.outbound import Estimate, Outbound, outbound
+from llmgw.ports import Client, Header, Signer, UpstreamRequest
 from llmgw.rules.access import KeyRecord
+from llmgw.secret import Secret
 
 # Compressed answers could not be relayed event by event, nor counted.
 _IDENTITY: Final[Header] = (b"accept-encoding", b"identity")
@@ -60,7 +62,10 @@ async def dispatch(
             headers.append((b"user-agent", fields[b"user-agent"]))
     if provider.host.dialect == "anthropic" and (out.accept or b"anthropic-version" not in fields):
         headers.append((b"anthropic-version", anthropic.VERSION))
-    headers += provider.headers or await _stored_credential(gateway, call, key, provider)
+    if provider.signer is None:
+        headers += provider.headers or await _stored_credential(gateway, key, provider)
+    else:
+        headers = await _signed(gateway, key, provider, provider.signer, out, headers)
     headers.append(_IDENTITY)
     headers.append((b"traceparent", call.trace.header()))
     if call.trace.state is not None:
@@ -95,20 +100,53 @@ _JSON: Final[Header] = (b"content-type", b"application/json")
 _ESTIMATED: Final[Header] = (b"x-llmgw-usage-source", b"estimated")
 
 
-async def _stored_credential(
-    gateway: Gateway, call: Call, key: KeyRecord, provider: Provider
-) -> tuple[Header, ...]:
+async def _signed(
+    gateway: Gateway,
+    key: KeyRecord,
+    provider: Provider,
+    signer: Signer,
+    out: Outbound,
+    headers: list[Header],
+) -> list[Header]:
+    """The header fields with those that prove the request; as they are where there is no secret."""
+    withheld = provider.host.withholds
+    kept = [field for field in headers if field[0] not in withheld]
+    secret = provider.secret or await _stored_secret(gateway, key, provider)
+    if secret is None:
+        return kept
+    request = UpstreamRequest(method=b"POST", target=out.path, headers=tuple(kept), body=out.body)
+    try:
+        return [*kept, *await signer.headers(secret, request, time())]
+    except UpstreamCredentials as error:
+        error.detail = f"{_whose(key, provider)}: {error.detail}"
+        raise
+
+
+async def _stored_credential(gateway: Gateway, key: KeyRecord, provider: Provider) -> tuple[Header, ...]:
     """The caller's organisation's own secret for `provider`; none where the provider needs none."""
+    secret = await _stored_secret(gateway, key, provider)
+    return () if secret is None else credential(provider.host.auth, secret.reveal())
+
+
+async def _stored_secret(gateway: Gateway, key: KeyRecord, provider: Provider) -> Secret | None:
     if provider.credential is None:
-        return ()
-    problem = f"credential {provider.credential!r} of organisation {key.org!r}"
+        return None
     try:
         secret = await gateway.directory.credential(key.org_id, provider.credential)
     except IntegrityError as error:
-        raise UpstreamCredentials(_UNUSABLE, detail=f"{problem} does not open: {error}") from error
+        detail = f"{_whose(key, provider)} does not open: {error}"
+        raise UpstreamCredentials(_UNUSABLE, detail=detail) from error
     if secret is None:
-        raise UpstreamCredentials(_UNUSABLE, detail=f"{problem} is not set: llmgw credentials set")
-    return credential(provider.host.auth, secret.reveal())
+        detail = f"{_whose(key, provider)} is not set: llmgw credentials set"
+        raise UpstreamCredentials(_UNUSABLE, detail=detail)
+    return secret
+
+
+def _whose(key: KeyRecord, provider: Provider) -> str:
+    """A provider's secret by name, for the operator."""
+    if provider.credential is None:
+        return f"api_key of provider {provider.name!r}"
+    return f"credential {provider.credential!r} of organisation {key.org!r}"
 
 
 _UNUSABLE: Final = "The gateway has no usable credential for this model; tell the gateway's operator."

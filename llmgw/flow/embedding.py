@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmgw.canonical import Embed
-from llmgw.dialects.codec import Codec, Losses
+from llmgw.dialects.codec import Losses, ProviderCodec
 from llmgw.dialects.embedding import EmbeddingCodec
 from llmgw.dialects.reported import Report
 from llmgw.errors import CallError
@@ -21,7 +21,12 @@ class EmbeddingTranslation:
     passes_parts = False
 
     def __init__(
-        self, client: EmbeddingCodec, provider: EmbeddingCodec, errors: Codec, embed: Embed, losses: Losses
+        self,
+        client: EmbeddingCodec,
+        provider: EmbeddingCodec,
+        errors: ProviderCodec,
+        embed: Embed,
+        losses: Losses,
     ) -> None:
         """`errors` is the provider's codec, which reads its error answers."""
         self._client = client

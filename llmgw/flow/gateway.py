@@ -15,7 +15,7 @@ from msgspec.structs import asdict, replace
 from llmgw.config import schema
 from llmgw.config.schema import Config, Timeouts
 from llmgw.dialects.capabilities import Capabilities, of
-from llmgw.dialects.codec import Codec
+from llmgw.dialects.codec import ProviderCodec
 from llmgw.dialects.dialect import Endpoint, ModelCard
 from llmgw.dialects.hosts import Host
 from llmgw.dialects.known import CODECS
@@ -23,13 +23,14 @@ from llmgw.dialects.openai import CHAT_COMPLETIONS
 from llmgw.errors import ModelNotFound
 from llmgw.flow.alarm import Alarm
 from llmgw.flow.watch import Watch
-from llmgw.ports import Directory, Header, Journal, Meter, Sink, Upstream
+from llmgw.ports import Directory, Header, Journal, Meter, Signer, Sink, Upstream
 from llmgw.rules import limits
 from llmgw.rules.access import KeyRecord
 from llmgw.rules.demand import Limit
 from llmgw.rules.limits import Applicable, LimitRules
 from llmgw.rules.price import PriceList
 from llmgw.rules.price_book import PriceBook
+from llmgw.secret import Secret
 
 
 class Provider(Struct, frozen=True, kw_only=True):
@@ -48,22 +49,35 @@ class Provider(Struct, frozen=True, kw_only=True):
     timeouts: Timeouts
     headers: tuple[Header, ...]
     """The secret from the configuration as header fields; empty where `credential` names a stored one."""
+    secret: Secret | None
+    """The same, where `signer` proves requests with it."""
+    signer: Signer | None
+    """Proves requests of hosts that take no secret as it is."""
     credential: str | None
-    codec: Codec
+    codec: ProviderCodec
     """How it is written to when a call is translated."""
     capabilities: schema.Capabilities
     """What the configuration says of all its models."""
     drops: bool
     """Whether a parameter that a model cannot honour is dropped and not refused."""
 
-    def path(self, endpoint: Endpoint, model: str) -> bytes:
+    def path(self, endpoint: Endpoint, model: str, stream: bool = False) -> bytes:
         """The request path at the provider, with the query that belongs to it."""
         template = self.host.paths.get(endpoint.name)
         if template is not None:
-            return self.base_path + template.replace("{model}", quote(model, safe="")).encode() + self.query
+            if stream:
+                template = self.host.stream_paths.get(endpoint.name, template)
+            # A version of Vertex's models stands behind an @, which a path may hold as it is.
+            return self.base_path + template.replace("{model}", quote(model, safe="@")).encode() + self.query
         if endpoint.names_model:
             return b"".join((self.base_path, endpoint.path, quote(model).encode(), endpoint.suffix))
         return endpoint.path if self.full_paths else self.base_path + endpoint.suffix
+
+    async def aclose(self) -> None:
+        """Close idle connections; running calls end in their own time."""
+        await self.upstream.aclose()
+        if self.signer is not None:
+            await self.signer.aclose()
 
 
 class Target(Struct, frozen=True, kw_only=True):
@@ -74,7 +88,7 @@ class Target(Struct, frozen=True, kw_only=True):
     timeouts: Timeouts
     headers: tuple[Header, ...]
     """What an answer says of its origin: x-llmgw-provider, x-llmgw-model."""
-    codec: Codec
+    codec: ProviderCodec
     capabilities: Capabilities
     drops: bool
     drain_s: float
@@ -187,7 +201,7 @@ def target_of(
     model: str,
     *,
     timeouts: Timeouts | None = None,
-    codec: Codec | None = None,
+    codec: ProviderCodec | None = None,
     capabilities: schema.Capabilities = _NOTHING_SAID,
     drops: bool | None = None,
     drain_s: float = 0.0,

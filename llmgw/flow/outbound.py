@@ -19,9 +19,11 @@ from llmgw.dialects.anthropic import count
 from llmgw.dialects.anthropic import dialect as anthropic
 from llmgw.dialects.body import Body
 from llmgw.dialects.codec import Codec, Losses, Recipient, Stamp
+from llmgw.dialects.dialect import Endpoint
 from llmgw.dialects.embedding import OF_CLIENTS, OF_PROVIDERS
 from llmgw.dialects.gemini import count as gemini_count
 from llmgw.dialects.gemini import dialect as gemini
+from llmgw.dialects.hosts import Host
 from llmgw.dialects.known import CODECS, DIALECTS, OPENAI, PLAIN, STREAMED
 from llmgw.errors import InvalidRequest
 from llmgw.flow.call import Call
@@ -76,18 +78,22 @@ def outbound(call: Call, target: Target, body: Body, query: bytes) -> Outbound |
     """
     operation = call.operation
     if call.dialect.name in target.provider.dialects and target.serves(operation):
-        path = target.provider.path(operation, target.model)
+        host = target.provider.host
+        path = target.provider.path(operation, target.model, body.stream)
+        if query and host.takes_query:
+            path = _with_query(path, query)
         codec = CODECS.get(operation.name)
         again = codec and unsealed(codec, call.dialect, operation, target, body.raw, body.model)
         if again:
-            path = _with_query(path, query) if query else path
-            return Outbound(passage=again, path=path, body=again.body)
-        asks = body.stream and operation.name in _REPORT_WHEN_ASKED and target.provider.host.asks_for_usage
+            return Outbound(passage=again, path=path, body=_fitted(host, operation, again.body))
+        asks = body.stream and operation.name in _REPORT_WHEN_ASKED and host.asks_for_usage
         hides = asks and not body.asks_for_usage()
         written = body.with_model(target.model)
+        if host.edits is not None:
+            written = _fitted(host, operation, written)
         return Outbound(
             passage=(_HIDING if hides else _UNCHANGED)[operation.name],
-            path=_with_query(path, query) if query else path,
+            path=path,
             body=bodies.ask_for_usage(written) if hides else written,
         )
     if operation.name in CODECS:
@@ -96,8 +102,12 @@ def outbound(call: Call, target: Target, body: Body, query: bytes) -> Outbound |
         return _embedded(call, target, body)
     if operation.name in _COUNTS:
         return _counted(call, target, body)
-    raise InvalidRequest(
-        f"{body.model!r} cannot be asked through {operation.name}: its provider does not offer it.",
+    raise _not_offered(call, body)
+
+
+def _not_offered(call: Call, body: Body) -> InvalidRequest:
+    return InvalidRequest(
+        f"{body.model!r} cannot be asked through {call.operation.name}: its provider does not offer it.",
         param="model",
     )
 
@@ -116,10 +126,16 @@ def _translated(call: Call, target: Target, body: Body, query: bytes) -> Outboun
     endpoint = (STREAMED if chat.stream else PLAIN)[target.codec.name]
     return Outbound(
         passage=translation,
-        path=target.provider.path(endpoint, target.model),
-        body=translation.body,
-        accept=b"text/event-stream" if chat.stream else b"application/json",
+        path=target.provider.path(endpoint, target.model, chat.stream),
+        body=_fitted(target.provider.host, endpoint, translation.body),
+        accept=endpoint.stream_type if chat.stream else b"application/json",
     )
+
+
+def _fitted(host: Host, endpoint: Endpoint, body: bytes) -> bytes:
+    """A request body of the endpoint's API as the host wants it."""
+    edit = None if host.edits is None else host.edits.get(endpoint.name)
+    return body if edit is None else bodies.edited(body, edit.removes, edit.adds)
 
 
 def _embedded(call: Call, target: Target, body: Body) -> Outbound:
@@ -128,6 +144,8 @@ def _embedded(call: Call, target: Target, body: Body) -> Outbound:
     embed = client.read_request(call.operation, body.raw, body.model)
     losses = Losses(client.names, target=body.model, drop=target.drops)
     endpoint, written = provider.write_request(embed, _recipient(target), losses)
+    if not target.serves(endpoint):
+        raise _not_offered(call, body)
     return Outbound(
         passage=EmbeddingTranslation(client, provider, target.codec, embed, losses),
         path=target.provider.path(endpoint, target.model),

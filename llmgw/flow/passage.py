@@ -37,11 +37,12 @@ class Passage(Protocol):
         ...
 
     def fails(self, head: Head) -> bool:
-        """Whether the gateway answers with an error in the provider's place."""
+        """Whether the gateway answers with an error in the provider's place, or may do so by what the body says."""
         ...
 
-    def failure(self, head: Head, body: bytes) -> CallError:
-        """That error; `body` is empty where the answer was too large to be read."""
+    def failure(self, head: Head, body: bytes) -> CallError | None:
+        """That error; `body` is empty where the answer was too large to be read. None where it is the client's and
+        passes as it came."""
         ...
 
     def plain(self, body: bytes) -> tuple[bytes, Report | None]:
@@ -86,9 +87,10 @@ class Unchanged:
         return None
 
     def fails(self, head: Head) -> bool:
-        return head.is_failure
+        status = head.status
+        return status != 200 and (head.is_failure or self._dialect.may_refuse_credential(status))
 
-    def failure(self, head: Head, body: bytes) -> CallError:
+    def failure(self, head: Head, body: bytes) -> CallError | None:
         return answer.failure(self._dialect, head, body)
 
     def plain(self, body: bytes) -> tuple[bytes, Report | None]:

@@ -25,7 +25,8 @@ from llmgw.canonical import (
     UsageEvent,
 )
 from llmgw.dialects import reported
-from llmgw.dialects.codec import Codec, Losses, Recipient, Stamp
+from llmgw.dialects.codec import Codec, Losses, ProviderCodec, Recipient, Stamp
+from llmgw.dialects.gemini.errors import BAD_KEY
 from llmgw.dialects.known import PLAIN
 from llmgw.dialects.reported import Report
 from llmgw.errors import CallError, UpstreamCredentials, UpstreamFailed, UpstreamRefused
@@ -50,7 +51,13 @@ class Translation:
     passes_parts = False
 
     def __init__(
-        self, client: Codec, provider: Codec, chat: Chat, to: Recipient, stamp: Stamp, losses: Losses
+        self,
+        client: Codec,
+        provider: ProviderCodec,
+        chat: Chat,
+        to: Recipient,
+        stamp: Stamp,
+        losses: Losses,
     ) -> None:
         """Translates the request.
 
@@ -107,7 +114,7 @@ def dropped(losses: Losses) -> Sequence[Header]:
     return ((b"x-llmgw-dropped", _listed(losses.dropped)),) if losses.dropped else ()
 
 
-def failure(provider: Codec, head: Head, body: bytes) -> CallError:
+def failure(provider: ProviderCodec, head: Head, body: bytes) -> CallError:
     """The error for an answer that is none of the API's answers."""
     if 300 <= head.status < 400 or not body:
         return answer.unreadable(head)
@@ -123,7 +130,7 @@ def _told(error: ProviderError, retry_after_s: float | None) -> CallError:
     """A provider's error as the gateway tells it: its own account's troubles are never the client's."""
     retry_after_s = retry_after_s if retry_after_s is not None else error.retry_after_s
     detail = f"provider answered {error.status}: {error.message}"
-    if error.status in answer.CREDENTIAL_STATUSES or error.code == "API_KEY_INVALID":  # Gemini's 400
+    if error.status in answer.CREDENTIAL_STATUSES or error.code == BAD_KEY:  # with 400
         return UpstreamCredentials(answer.CREDENTIALS_REFUSED, detail=detail)
     if 400 <= error.status < 500:
         return UpstreamRefused(
@@ -152,7 +159,7 @@ class Translated:
         "said_bytes",
     )
 
-    def __init__(self, provider: Codec, client: Codec, chat: Chat, stamp: Stamp) -> None:
+    def __init__(self, provider: ProviderCodec, client: Codec, chat: Chat, stamp: Stamp) -> None:
         self._reader = provider.stream_reader()
         self._writer = client.stream_writer(chat, stamp)
         self._held = b""

@@ -14,6 +14,7 @@ from llmgw.ports.ledger import Dimension, Ledger, Report, ReportQuery, Reports, 
 from llmgw.ports.meter import Hold, Meter, Standing
 from llmgw.ports.record import BudgetWarning, CallRecord, Sink
 from llmgw.ports.registry import Org, Registry, Role, Token, VirtualKey
+from llmgw.ports.signer import Signer
 from llmgw.ports.upstream import Header, Receiver, Transfer, Upstream, UpstreamRequest
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "ReportQuery",
     "Reports",
     "Role",
+    "Signer",
     "Sink",
     "Source",
     "Standing",

@@ -69,7 +69,7 @@ class Running:
         kept = {id(provider.upstream) for provider in gateway.providers.values()}
         for provider in old.providers.values():
             if id(provider.upstream) not in kept:
-                await provider.upstream.aclose()
+                await provider.aclose()
 
 
 def _fixed_changes(old: Config, new: Config) -> list[str]:

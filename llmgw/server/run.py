@@ -138,4 +138,4 @@ async def _serve(installation: Installation, sock: socket.socket, listening: Cal
         for task in owned:
             task.cancel()
     for provider in running.gateway.providers.values():
-        await provider.upstream.aclose()
+        await provider.aclose()

@@ -272,6 +272,8 @@ class SpoolJournal:
         self._retry_later()
 
     def _settle(self, synced: Position) -> None:
+        if self._broken:
+            return  # this sync came behind one that failed, and knows nothing of what was lost then
         while self._unsettled and self._unsettled[0].end <= synced:
             ended = self._unsettled.popleft()
             waiters, ended.waiters, ended.line = ended.waiters or [], None, b""

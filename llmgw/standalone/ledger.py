@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -17,20 +18,24 @@ from typing import Final, Self
 import msgspec
 
 from llmgw.errors import DependencyUnavailable
-from llmgw.rules.demand import Measure, Scope
+from llmgw.rules.demand import Measure, Scope, ScopeKind
 from llmgw.standalone import ledger_rows, ledger_writer, spool
 from llmgw.standalone.journal import SpoolJournal
-from llmgw.standalone.ledger_rows import BUCKETS, HOUR_S, Line
+from llmgw.standalone.ledger_rows import BUCKETS, HOUR_S
 from llmgw.standalone.reader import Opened, Reader
 from llmgw.standalone.spool import Position
 
 DEADLINE_S: Final = 0.25
 
 _REQUESTS, _TOKENS, _COST = range(3)
+_buckets: Final = attrgetter(*BUCKETS)
 _MEASURES: Final[dict[Measure, int]] = {"requests": _REQUESTS, "tokens": _TOKENS, "usd": _COST}
 
-Sums = dict[tuple[str, str, int], list[int]]
-"""Requests, tokens and nano-dollars by kind and id of the scope and by hour."""
+Group = tuple[int, str, str, str, str, bytes]
+"""What calls have in common: hour, organisation, key, model asked for, provider, tags as JSON."""
+Sums = dict[Group, list[int]]
+"""Requests, tokens and nano-dollars."""
+_FIELDS: Final[Mapping[ScopeKind, int]] = {"org": 1, "key": 2, "model": 3, "provider": 4}
 
 
 class SqliteLedger:
@@ -89,14 +94,12 @@ class SqliteLedger:
         except FileNotFoundError:  # what was in the file went into the store meanwhile
             return None
         if unwritten:
-            sums = {key: list(amounts) for key, amounts in sums.items()}
+            sums = {group: list(amounts) for group, amounts in sums.items()}
             _add(sums, unwritten)
-        waiting = (
-            amounts[measure]
-            for (kind, id, hour), amounts in sums.items()
-            if (kind, id) == (scope.kind, scope.id) and hour >= since
+        waiting = sum(
+            amounts[measure] for group, amounts in sums.items() if group[0] >= since and _is_of(group, scope)
         )
-        return int(used) + sum(waiting)
+        return int(used) + waiting
 
 
 class _Tail:
@@ -124,23 +127,21 @@ def _add(sums: Sums, lines: Sequence[bytes]) -> None:
             line = ledger_rows.decode(text)
         except (msgspec.MsgspecError, ValueError):  # the writer says so, and leaves it out as well
             continue
-        amounts = (1, sum(getattr(line, name) or 0 for name in BUCKETS), line.cost_nano_usd or 0)
         hour = int(line.time / HOUR_S) * HOUR_S
-        for kind, id in _scopes(line):
-            sum_ = sums.setdefault((kind, id, hour), [0, 0, 0])
-            for measure, amount in enumerate(amounts):
-                sum_[measure] += amount
+        group = (hour, line.org_id, line.key_id, line.model_asked, line.provider, bytes(line.tags))
+        amounts = sums.get(group)
+        if amounts is None:
+            amounts = sums[group] = [0, 0, 0]
+        amounts[_REQUESTS] += 1
+        amounts[_TOKENS] += sum([count for count in _buckets(line) if count is not None])
+        amounts[_COST] += line.cost_nano_usd or 0
 
 
-def _scopes(line: Line) -> list[tuple[str, str]]:
-    tags = ledger_rows.tags_of(line.tags)
-    return [
-        ("key", line.key_id),
-        ("org", line.org_id),
-        ("model", line.model_asked),
-        ("provider", line.provider),
-        *(("tag", f"{line.org_id}/{name}={value}") for name, value in tags.items()),
-    ]
+def _is_of(group: Group, scope: Scope) -> bool:
+    if scope.kind != "tag":
+        return group[_FIELDS[scope.kind]] == scope.id
+    _, org_id, *_, tags = group
+    return any(f"{org_id}/{name}={value}" == scope.id for name, value in ledger_rows.tags_of(tags).items())
 
 
 _USED: Final = [

@@ -110,11 +110,14 @@ class LedgerWriter:
         """One round; whether there may be more to do."""
         database, tables = self._current()
         stored = position(database)
+        expected = self.expected
         lines, after = spool.read(self._spool.folder, stored, self._synced)
         while not lines and after < self._synced:
             lines, after = spool.read(self._spool.folder, after, self._synced)
         if not lines and after.segment == stored.segment and after.offset - stored.offset < spool.READ_BYTES:
-            return False  # nothing but calls that were opened: not worth a transaction
+            # Nothing but calls that were opened: not worth a transaction.
+            self._taken_all(expected)
+            return False
         with store.writing(database):
             if position(database) != stored:
                 return True
@@ -129,6 +132,12 @@ class LedgerWriter:
         if after.segment != stored.segment:
             self._spool.drop_before(after.segment)
         return after < self._synced
+
+    def _taken_all(self, expected: int) -> None:
+        """Nothing is left up to where the journal is synced. Where that is its end, what is still expected was spoilt on
+        the disk, or written a second time."""
+        if self._spool.end == self._synced:
+            self.taken = expected
 
     def _purge(self, now: float) -> bool:
         """Delete some of the rows that are too old; whether there may be more of them."""

@@ -16,6 +16,7 @@ from llmgw.secret import REDACTED
 _MARKS: Final = (
     "sk-", "llmgw-adm-", "aiza", "akia", "asia", "eyj", "bearer", "auth", "api", "access", "session",
     "cookie", "passw", "?key", "&key", "://", "gsk_", "xai-", "hf_", "pplx-", "r8_",
+    "ya29.", "absk", "private key",
 )  # fmt: skip
 """Lower case. Every form below holds one of them; most lines hold none, and a search for these is cheap."""
 
@@ -44,6 +45,10 @@ _FORMS: Final = (
     # Google: AIza and 35 more. AWS: the id of a long-lived or a temporary access key.
     (re.compile(r"AIza[A-Za-z0-9_-]{20,}"), f"AIza{REDACTED}"),
     (re.compile(r"(AKIA|ASIA)[A-Z0-9]{12,}"), rf"\1{REDACTED}"),
+    # Google's access tokens, the key of a service account (RFC 7468), Bedrock's API keys.
+    (re.compile(r"ya29\.[A-Za-z0-9._-]{8,}"), f"ya29.{REDACTED}"),
+    (re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL), rf"\1{REDACTED}"),
+    (re.compile(r"(ABSK|bedrock-api-key-)[A-Za-z0-9+/]{16,}=*"), rf"\1{REDACTED}"),
     # A JSON Web Token, RFC 7519 section 3: three parts, the first of which begins with `{"`.
     (re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), REDACTED),
     (re.compile(rf"(?i)(?<![a-z])(bearer)\s+{_NOT_A_SAMPLE}[A-Za-z0-9._~+/=-]{{8,}}"), rf"\1 {REDACTED}"),

@@ -89,7 +89,7 @@ ERRORS = [
     (HEAD + "admin: {host: 127.0.0.1, port: 8080}", 2, "admin.port", "is the data plane's own"),
     (HEAD + "admin: {host: '::', port: 8080}", 2, "admin.port", "is the data plane's own"),
     # Providers.
-    (HEAD + "providers: {p: {dialect: opnai}}", 2, "providers.p.dialect", "must be anthropic or gemini or openai"),
+    (HEAD + "providers: {p: {dialect: opnai}}", 2, "providers.p.dialect", "must be anthropic or bedrock or gemini or openai"),
     (HEAD + "providers:\n  p:\n    timeouts: {}", 3, "providers.p.dialect", "is missing"),
     (HEAD + "providers:\n  a/b:\n    dialect: openai", 3, "providers.a/b", "a provider's name has"),
     (HEAD + "providers: {a b: {dialect: openai}}", 2, "providers.a b", "a provider's name has"),

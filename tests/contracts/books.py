@@ -12,12 +12,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from llmgw import ids
 from llmgw.canonical import Usage
+from llmgw.errors import DependencyUnavailable
 from llmgw.ports import Journal, Ledger, LedgerRow, Reports
-from llmgw.rules.demand import Scope, ScopeKind
+from llmgw.rules.demand import Measure, Scope, ScopeKind
 from llmgw.standalone import migrations, store
 from llmgw.standalone.journal import SpoolJournal
 from llmgw.standalone.ledger import SqliteLedger
@@ -153,3 +155,13 @@ def rows_of(books: Books) -> Sequence[LedgerRow]:
 def scope(kind: ScopeKind, id: str) -> Scope:
     """Whose use is asked for."""
     return Scope(kind=kind, id=id, name=id)
+
+
+async def used(server: Server[RunningJournal], scope: Scope, measure: Measure, since: float) -> int:
+    """What the ledger says, once it can; on a machine that is busy with other things it may take too long at first."""
+    deadline = monotonic() + 20
+    while True:
+        try:
+            return await server.ledger.used(scope, measure, since)
+        except DependencyUnavailable:
+            assert monotonic() < deadline

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from llmgw.canonical import Usage
-from tests.contracts.books import BOOKS, NOW, Books, died, made, rows_of, scope
+from tests.contracts.books import BOOKS, NOW, Books, died, made, rows_of, scope, used
 from tests.provider import eventually
 
 pytestmark = pytest.mark.anyio
@@ -91,7 +91,7 @@ async def test_a_row_that_is_repeated_is_one_row(books: Books) -> None:
             server.journal.append(made(row.time, id=row.id, status=502), lambda: told.append(1))
             await eventually(lambda: len(told) % 3 == 0)
             await server.settled()
-            assert await server.ledger.used(scope("org", "org_1"), "requests", 0) == 1
+            assert await used(server, scope("org", "org_1"), "requests", 0) == 1
     assert rows_of(books) == [row]
     assert len(told) == 6
 
@@ -105,7 +105,7 @@ async def test_a_call_that_never_ended_is_in_the_ledger(books: Books) -> None:
         server.journal.append(ended, nothing)
         await server.settled()
     with books.running() as server:
-        assert await server.ledger.used(scope("key", "key_1"), "requests", 0) == 2
+        assert await used(server, scope("key", "key_1"), "requests", 0) == 2
         await server.settled()
     assert rows_of(books) == [ended, made(lost.time, **died(lost))]
 
@@ -124,7 +124,7 @@ async def test_a_long_call_outlives_many_short_ones(books: Books) -> None:
         await server.settled()
     with books.running() as server:
         await server.settled()
-        assert await server.ledger.used(scope("org", "org_1"), "requests", 0) == 20_001
+        assert await used(server, scope("org", "org_1"), "requests", 0) == 20_001
     assert lost in rows_of(books)
 
 
@@ -154,10 +154,10 @@ async def test_a_store_that_is_locked_holds_nobody_up(books: Books) -> None:
             assert server.journal.degraded == "ledger"
             await eventually(lambda: told == appended)
             assert server.journal.waiting == appended
-            assert await server.ledger.used(scope("org", "org_1"), "requests", 0) == appended
+            assert await used(server, scope("org", "org_1"), "requests", 0) == appended
             assert rows_of(books) == []
         await server.settled()
-        assert await server.ledger.used(scope("org", "org_1"), "requests", 0) == appended
+        assert await used(server, scope("org", "org_1"), "requests", 0) == appended
         await eventually(lambda: server.journal.degraded is None)
     assert len(rows_of(books)) == appended
     assert slowest_s < 1.0, "the event loop waited for the store"
@@ -211,10 +211,10 @@ async def test_a_process_that_is_killed_loses_nothing(books: Books) -> None:
         assert {id for word, id in said if word == "safe"} <= ended
     with books.running() as server:
         await server.settled()
-        used = await server.ledger.used(scope("org", "org_1"), "requests", 0)
+        count = await used(server, scope("org", "org_1"), "requests", 0)
     rows = rows_of(books)
     assert len(opened) > 1_000
-    assert used == len(rows)
+    assert count == len(rows)
     assert Counter(row.id for row in rows).most_common(1)[0][1] == 1
     statuses = {row.id: row.status for row in rows}
     # A call may have been accepted and the process killed before it could say so: one for each time.

@@ -18,7 +18,7 @@ from llmgw import ids
 from llmgw.canonical import Usage
 from llmgw.ports import LedgerRow, ReportQuery, Total
 from llmgw.rules.demand import Measure, Scope
-from tests.contracts.books import BOOKS, NOW, Books, RunningJournal, Server, made, scope
+from tests.contracts.books import BOOKS, NOW, Books, RunningJournal, Server, made, scope, used
 
 HOUR_S: Final = 3600
 BUCKETS: Final = tuple(name for name in Usage.__struct_fields__ if name != "native")
@@ -113,9 +113,9 @@ async def test_every_scope_and_measure_is_counted(books: Books) -> None:
                     "parallel": 0,
                 }
                 for measure, amount in expected.items():
-                    assert await server.ledger.used(one, measure, 0) == amount
-        assert await server.ledger.used(scope("key", "key_none"), "requests", 0) == 0
-        assert await server.ledger.used(scope("org", "key_11"), "requests", 0) == 0
+                    assert await used(server, one, measure, 0) == amount
+        assert await used(server, scope("key", "key_none"), "requests", 0) == 0
+        assert await used(server, scope("org", "key_11"), "requests", 0) == 0
 
 
 @pytest.mark.anyio
@@ -132,7 +132,7 @@ async def test_an_accepted_row_is_counted_once_at_every_moment(books: Books) -> 
                 accepted += count
                 await asyncio.sleep(pick.choice((0, 0, 0.001, 0.03)))
                 before = accepted
-                assert await server.ledger.used(scope("org", "org_1"), "requests", 0) == before
+                assert await used(server, scope("org", "org_1"), "requests", 0) == before
 
 
 @pytest.mark.anyio
@@ -145,8 +145,8 @@ async def test_many_who_ask_while_rows_move_get_the_same(books: Books) -> None:
         async def ask() -> None:
             for _ in range(40):
                 least = accepted
-                used = await server.ledger.used(scope("tag", "org_1/team=red"), "requests", 0)
-                assert least <= used <= accepted
+                count = await used(server, scope("tag", "org_1/team=red"), "requests", 0)
+                assert least <= count <= accepted
 
         asking = [asyncio.create_task(ask()) for _ in range(5)]
         while not all(task.done() for task in asking):
@@ -166,8 +166,8 @@ async def test_only_what_is_recent_is_counted(books: Books) -> None:
         write(server, [made(time) for time in times])
         for _ in range(2):
             for since, count in ((hour + HOUR_S, 1), (hour, 3), (hour - HOUR_S, 4)):
-                assert await server.ledger.used(scope("key", "key_1"), "requests", since) == count
-            within = await server.ledger.used(scope("key", "key_1"), "requests", hour + 1800)
+                assert await used(server, scope("key", "key_1"), "requests", since) == count
+            within = await used(server, scope("key", "key_1"), "requests", hour + 1800)
             assert 2 <= within <= 3
             await server.settled()
 

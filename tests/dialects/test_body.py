@@ -182,3 +182,50 @@ def test_asking_for_usage_leaves_every_other_byte(raw: bytes, asking: bytes) -> 
 def test_only_a_stream_asks_for_usage() -> None:
     """Without `stream: true` the option means nothing."""
     assert not body.read(b'{"model":"m","stream_options":{"include_usage":true}}', {}).asks_for_usage()
+
+
+@pytest.mark.parametrize(
+    ("raw", "removes", "adds", "expected"),
+    [
+        (
+            ODD,
+            "model",
+            {"version": "v1"},
+            b' {\n  "temperature": 1.0e0 ,"messages":[ {"content":"caf\xc3\xa9 \\u00e9 \\"model\\": \\"x\\"", '
+            b'"role" : "user"} ],\r\n"seed":12345678901234567890123, "x_unknown": {"model": "inner", "a":[1, 2.50,-0]} '
+            b',"version":"v1"}\n',
+        ),
+        (b'{"model":"m","a":1}', "model", {}, b'{"a":1}'),
+        (b'{ "model": "m", "a":1}', "model", {}, b'{ "a":1}'),
+        (b'{"a":1, "model": "m"}', "model", {}, b'{"a":1}'),
+        (b'{"a":1, "model": "m" , "b":2}', "model", {}, b'{"a":1 , "b":2}'),
+        (b'{"model":"m"}', "model", {"v": "1"}, b'{"v":"1"}'),
+        (b'{"mode\\u006c":"m","a":1}', "model", {}, b'{"a":1}'),
+        (b'{"a":{"model":1}}', "model", {"v": "1", "w": "2"}, b'{"a":{"model":1},"v":"1","w":"2"}'),
+        (b'{"model":"m","v":2}', None, {"v": "1"}, b'{"model":"m","v":2}'),
+        (b"{ }", "model", {"v": "1"}, b'{ "v":"1"}'),
+    ],
+)
+def test_a_member_goes_and_others_come(
+    raw: bytes, removes: str | None, adds: dict[str, str], expected: bytes
+) -> None:
+    """A member is taken out with its comma and others are put at the end, unless they are there; every other byte
+    stays where it was."""
+    assert body.edited(raw, removes, adds) == expected
+
+
+@given(
+    st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=8), json_values, max_size=5),
+    st.integers(0, 5),
+    st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", "\t: ")]),
+)
+def test_an_edit_is_what_it_says(members: dict[str, Any], at: int, separators: tuple[str, str]) -> None:
+    """Property: the edited body, parsed, lacks the one member and has the other one, in any spacing and place."""
+    items = [item for item in members.items() if item[0] not in ("model", "v")]
+    items.insert(min(at, len(items)), ("model", "m"))
+    try:
+        raw = json.dumps(dict(items), ensure_ascii=False, separators=separators).encode()
+    except UnicodeEncodeError:
+        return  # lone surrogates are not Unicode text
+    expected = [item for item in items if item[0] != "model"] + [("v", "1")]
+    assert list(json.loads(body.edited(raw, "model", {"v": "1"})).items()) == expected

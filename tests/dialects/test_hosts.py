@@ -8,7 +8,7 @@ import pytest
 
 from llmgw.config.schema import HostName
 from llmgw.dialects import auth, hosts
-from llmgw.dialects.known import DIALECTS
+from llmgw.dialects.known import DIALECTS, PLAIN, STREAMED
 
 
 def test_the_configuration_knows_every_row() -> None:
@@ -19,11 +19,17 @@ def test_the_configuration_knows_every_row() -> None:
 @pytest.mark.parametrize("row", hosts.HOSTS.values(), ids=lambda row: row.name)
 def test_rows_are_sound(row: hosts.Host) -> None:
     """Endpoints, paths and ways of authentication that a row names exist."""
-    known = {endpoint.name for endpoint in DIALECTS[row.dialect].endpoints}
+    if row.dialect in DIALECTS:
+        known = {endpoint.name for endpoint in DIALECTS[row.dialect].endpoints}
+    else:
+        known = {PLAIN[row.dialect].name, STREAMED[row.dialect].name}
     assert row.endpoints <= known
     assert set(row.paths) <= known
+    assert set(row.stream_paths) <= set(row.paths)
+    assert set(row.edits or ()) <= known
     assert not set(row.renamed) & row.unsupported
-    assert auth.credential(row.auth, "secret")
+    assert row.auth in ("sigv4", "google") or auth.credential(row.auth, "secret")
+    assert (row.auth == "sigv4") == bool(row.signs_for)
     if row.base_url is not None and row.domains:
         assert hosts.of(row.dialect, row.base_url) is row
 
@@ -40,6 +46,8 @@ def test_rows_are_sound(row: hosts.Host) -> None:
         ("openai", "http://127.0.0.1:8000/v1", "openai"),
         ("anthropic", "https://api.groq.com", "anthropic"),
         ("gemini", None, "gemini"),
+        ("bedrock", None, "bedrock"),
+        ("bedrock", "https://vpce-1.bedrock-runtime.eu-west-1.vpce.amazonaws.com", "bedrock"),
     ],
 )
 def test_a_host_is_recognised_by_its_domain(dialect: str, url: str | None, name: str) -> None:

@@ -19,9 +19,11 @@ from google.genai import types
 from tests.e2e.conftest import UPSTREAM_KEY
 from tests.gateway import Gateway, House, installed
 from tests.provider import Provider, canned
+from tests.provider.recordings import index
 
 TEXT = "".join(canned.WORDS)
 SYSTEM = "Answer in five words."
+BAD_KEY = "gemini-generate-400-error-handling-with-gemini-gemini-2-5-flash-raises-appro"
 QUESTION = "What is a gateway?"
 TARGETS = {
     "chat": "openai/gpt-4o",
@@ -360,6 +362,27 @@ def test_gemini_to_gemini_passes_as_it_is(gateway: Gateway, house: House, provid
             assert answer.content == canned.answer(seen.target.partition("?")[0], {}, query).body
         listed = client.get("/v1beta/models").json()["models"]
         assert {"models/gemini", "models/claude"} <= {one["name"] for one in listed}
+
+
+@pytest.mark.parametrize("method", ["generateContent", "streamGenerateContent?alt=sse", "countTokens"])
+def test_gemini_refusing_our_key_is_not_the_clients_fault(
+    method: str, gateway: Gateway, house: House, provider: Provider
+) -> None:
+    """Google refuses a key with 400; within its dialect as well that is 502 `upstream_credentials`, and its words are
+    for the log. Any other 400 is the client's and passes byte for byte."""
+    if BAD_KEY not in index():
+        pytest.skip("the recordings are not beside this checkout")
+    path = f"/v1beta/models/gemini:{method}"
+    provider.script("answer", recording=BAD_KEY)
+    answer = post(gateway, house.key, path, {"contents": []})
+    assert answer.status_code == 502, answer.text
+    assert answer.json()["error"]["details"][0]["reason"] == "upstream_credentials"
+    assert "API key" not in answer.text
+    assert "API key" in gateway.wait_for_call(answer.headers["x-request-id"])["detail"]
+    provider.script("answer", status=400)
+    answer = post(gateway, house.key, path, {"contents": []})
+    assert answer.status_code == 400
+    assert answer.content == canned.failure(path, 400, "scripted 400").body
 
 
 def test_a_gemini_client_without_sse_gets_an_array(gateway: Gateway, house: House) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from tests.provider import canned_gemini
+from tests.provider import canned_bedrock, canned_gemini
 from tests.provider.recordings import Answer, write_json
 
 _OPENAI_HEADERS: Final = (
@@ -37,9 +37,14 @@ def answer(path: str, request: dict[str, Any], query: str = "") -> Answer:
     google = canned_gemini.answer(path, query, WORDS)
     if google is not None:
         return google
+    amazon = canned_bedrock.answer(path, WORDS)
+    if amazon is not None:
+        return amazon
     if path.endswith("/messages/count_tokens"):
         return _plain(_ANTHROPIC_HEADERS, {"input_tokens": 14})
-    if path.endswith("/messages"):
+    if path.endswith("/count-tokens:rawPredict"):
+        return _plain(_ANTHROPIC_HEADERS, {"input_tokens": 14})
+    if path.endswith(("/messages", ":rawPredict", ":streamRawPredict")):
         return (
             _streamed(_ANTHROPIC_HEADERS, _messages(model))
             if stream
@@ -78,9 +83,11 @@ def failure(path: str, status: int, message: str) -> Answer:
     headers = [_JSON]
     if status in (429, 503, 529):
         headers.append(("retry-after", "7"))
-    if "/v1beta/" in path:
+    if "/converse" in path:
+        return canned_bedrock.failure(status, message)
+    if "/v1beta/" in path or "/publishers/google/" in path:
         return canned_gemini.failure(status, message)
-    if "/messages" in path:
+    if "/messages" in path or path.endswith("awPredict"):
         kinds = {
             401: "authentication_error",
             403: "permission_error",

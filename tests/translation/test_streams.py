@@ -142,14 +142,13 @@ def test_the_stream_and_the_plain_answer_are_the_same(recording_id: str, client:
     assert views.of_client(client, written, streamed=True) == plain
 
 
-# A stream of response events repeats the ids of OpenAI's store in every event; to its own API it is never translated,
-# only relayed.
-READ_AND_WRITTEN: Final = frozenset(CLIENTS) - {"openai_responses"}
-
-
-@pytest.mark.parametrize("recording_id", [one for one in WHOLE if dialect(one) in READ_AND_WRITTEN])
+@pytest.mark.parametrize("recording_id", [one for one in WHOLE if dialect(one) in CLIENTS])
 def test_to_its_own_api_a_stream_says_the_same(recording_id: str) -> None:
-    """The SDK puts the recorded stream and the one read and written back together to the same answer."""
+    """The SDK puts the recorded stream and the one read and written back together to the same answer.
+
+    But for the ids of response items, which a writer gives before a reader can know them, and for their encryption,
+    which OpenAI makes anew for each event.
+    """
     name, body = dialect(recording_id), body_of(recording(recording_id))
     written = write_stream(name, with_usage(name, recording_id), events(recording_id))
     if name == "gemini":
@@ -158,6 +157,9 @@ def test_to_its_own_api_a_stream_says_the_same(recording_id: str) -> None:
         before, after = (openai_chat.join(sse_objects(one)) for one in (body, written))
     else:
         before, after = (dump(sdk.streamed(name, one)) for one in (body, written))
+    if name == "openai_responses":
+        for item in (*before["output"], *after["output"]):
+            item |= {name: "…" for name in ("id", "encrypted_content") if item.get(name)}
     assert normalise.differences(normalise.answer(name, before), normalise.answer(name, after)) == []
 
 

@@ -24,7 +24,8 @@ from llmgw.canonical import (
     ToolCall,
     ToolResult,
 )
-from llmgw.dialects.anthropic import block_reader, block_writer, finish, spelling, usage
+from llmgw.dialects import json_text, members
+from llmgw.dialects.anthropic import block_reader, block_writer, finish, usage
 from llmgw.dialects.anthropic.spelling import NAME
 from llmgw.dialects.codec import Losses, Stamp
 from llmgw.dialects.members import Members, of_provider
@@ -39,7 +40,7 @@ def read(body: bytes) -> Answer:
     Raises:
         UpstreamFailed: it is no such answer; says what was wrong with it.
     """
-    of = Members(spelling.answer(body), "", of_provider)
+    of = Members(members.answer_object(body), "", of_provider)
     kind = of.any("type")
     if kind not in (None, "message"):
         raise of.wrong("type", "'message'")
@@ -105,7 +106,7 @@ def write(answer: Answer, chat: Chat, stamp: Stamp, losses: Losses) -> bytes:
     else:
         _report(losses, (answer.native, choice.native))
         _report(losses, (usage.lost(answer.usage, own),), "usage.")
-    return spelling.to_client(written)
+    return json_text.to_client(written)
 
 
 def message_id(given: str | None, own: bool, stamp: Stamp) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmgw.dialects.anthropic import spelling
+from llmgw.dialects import json_text, members
 from llmgw.dialects.members import Members, of_provider
 
 
@@ -12,7 +12,7 @@ def read(body: bytes) -> int:
     Raises:
         UpstreamFailed: it is no such answer.
     """
-    of = Members(spelling.answer(body), "", of_provider)
+    of = Members(members.answer_object(body), "", of_provider)
     tokens = of.integer("input_tokens")
     if tokens is None or tokens < 0:
         raise of.wrong("input_tokens", "a count of tokens")
@@ -21,4 +21,4 @@ def read(body: bytes) -> int:
 
 def write(tokens: int) -> bytes:
     """The body of the answer."""
-    return spelling.to_client({"input_tokens": tokens})
+    return json_text.to_client({"input_tokens": tokens})

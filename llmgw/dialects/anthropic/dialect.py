@@ -78,6 +78,12 @@ class Anthropic:
     def credential(self, secret: str) -> tuple[Header, ...]:
         return ((b"x-api-key", secret.encode("latin-1")),)
 
+    def may_refuse_credential(self, status: int) -> bool:
+        return False  # its status says so
+
+    def refuses_credential(self, body: bytes) -> bool:
+        return False
+
     def is_start_up(self, event: ServerSentEvent) -> bool:
         if event.name in (b"message_start", b"ping"):
             return True

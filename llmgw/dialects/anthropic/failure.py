@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Final
 
 from llmgw.canonical import Json, ProviderError
-from llmgw.dialects.anthropic import spelling
+from llmgw.dialects import json_text, members
 from llmgw.errors import UpstreamFailed
 
 _STATUSES: Final[Mapping[str, int]] = {
@@ -32,7 +32,7 @@ _UNKNOWN: Final = 502
 def read(status: int, body: bytes) -> ProviderError:
     """An error answer. What is not in the API's shape gives a message of its status."""
     try:
-        error = spelling.answer(body).get("error")
+        error = members.answer_object(body).get("error")
     except UpstreamFailed:
         error = None
     return _error(error, status, f"The provider answered with status {_named(status)}.")
@@ -76,4 +76,4 @@ def write_event(error: ProviderError) -> bytes:
     if error.code is not None:
         body["code"] = error.code
     said = {"type": "error", "error": body, "request_id": None}
-    return b"event: error\ndata: " + spelling.to_client(said) + b"\n\n"
+    return b"event: error\ndata: " + json_text.to_client(said) + b"\n\n"

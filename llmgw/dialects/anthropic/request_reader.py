@@ -27,7 +27,8 @@ from llmgw.canonical import (
     ToolChoice,
     ToolResult,
 )
-from llmgw.dialects.anthropic import block_reader, spelling, thinking
+from llmgw.dialects import members
+from llmgw.dialects.anthropic import block_reader, thinking
 from llmgw.dialects.anthropic.block_reader import RequestMark
 from llmgw.dialects.anthropic.block_writer import cache_control
 from llmgw.dialects.anthropic.spelling import NAME, keep
@@ -60,7 +61,7 @@ def read(body: bytes) -> Chat:
     Raises:
         InvalidRequest: names the field and what it must be.
     """
-    of = spelling.request(body)
+    of = members.request(body)
     native: dict[str, Json] = {}
     words: dict[str, Json] = {}
     messages = [_message(one) for one in of.objects("messages")]

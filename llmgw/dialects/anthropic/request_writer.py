@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from llmgw.canonical import Chat, Json, JsonFormat, NativeTool, Tool
-from llmgw.dialects.anthropic import block_writer, spelling, thinking
+from llmgw.dialects import hints, json_text
+from llmgw.dialects.anthropic import block_writer, thinking
 from llmgw.dialects.anthropic.history import History
 from llmgw.dialects.anthropic.spelling import NAME, words_of
 from llmgw.dialects.codec import Losses, Recipient
@@ -19,20 +20,6 @@ from llmgw.errors import InvalidRequest
 
 _TIERS: Final = {"auto": "auto", "priority": "auto", "default": "standard_only"}
 """`auto` takes the priority capacity that the account has bought, which nothing else can ask for."""
-
-_HINTS: Final = frozenset(
-    {
-        "safety_identifier",
-        "prompt_cache_retention",
-        "prompt_cache_options",
-        "store",
-        "stream_options",
-        "labels",
-    }
-)
-"""Members of other dialects that cannot change an answer."""
-_MEANINGLESS: Final[Mapping[str, Json]] = {"store": False, "logit_bias": {}, "modalities": ["text"]}
-"""Members of other dialects at the values that ask for nothing."""
 
 
 def body(chat: Chat, to: Recipient, losses: Losses) -> bytes:
@@ -42,13 +29,13 @@ def body(chat: Chat, to: Recipient, losses: Losses) -> bytes:
         UnsupportedParameter: through `losses`.
         InvalidRequest: the request contradicts itself.
     """
-    return spelling.to_provider(_request(chat, to, losses))
+    return json_text.to_provider(_request(chat, to, losses))
 
 
 def count_body(chat: Chat, to: Recipient, losses: Losses) -> bytes:
     """The body of the same request to `/v1/messages/count_tokens`, which takes what counts and nothing else."""
     written = _request(chat, to, losses)
-    return spelling.to_provider({name: value for name, value in written.items() if name not in _UNCOUNTED})
+    return json_text.to_provider({name: value for name, value in written.items() if name not in _UNCOUNTED})
 
 
 _UNCOUNTED: Final = frozenset(
@@ -96,8 +83,7 @@ def _request(chat: Chat, to: Recipient, losses: Losses) -> dict[str, Json]:
     if own:
         _put_back(chat, written)
     else:
-        given = {name: value for name, value in chat.native.items() if _MEANINGLESS.get(name) != value}
-        losses.refuse_native(given, advisory=_HINTS)
+        hints.account(chat.native, losses)
     return _for_host(to, losses, written)
 
 

@@ -22,8 +22,9 @@ from llmgw.canonical import (
     ToolDelta,
 )
 from llmgw.dialects.anthropic import answer, block_writer, events
-from llmgw.dialects.anthropic.spelling import NAME, json_object, json_text, to_client
+from llmgw.dialects.anthropic.spelling import NAME, json_object, json_text
 from llmgw.dialects.codec import Stamp
+from llmgw.dialects.json_text import to_client
 from llmgw.errors import UpstreamFailed
 
 _PING: Final = b'event: ping\ndata: {"type": "ping"}\n\n'

@@ -25,8 +25,8 @@ from llmgw.canonical import (
     UsageEvent,
 )
 from llmgw.dialects.anthropic import block_reader, events, failure, finish, spelling, usage
-from llmgw.dialects.anthropic.spelling import NAME, answer
-from llmgw.dialects.members import Members, of_provider
+from llmgw.dialects.anthropic.spelling import NAME
+from llmgw.dialects.members import Members, answer_object, of_provider
 from llmgw.dialects.sse import ServerSentEvent, Splitter
 from llmgw.errors import UpstreamFailed
 
@@ -74,7 +74,7 @@ class Reader:
                 break  # nothing follows the end of a message
             if not event.data:
                 continue
-            said = answer(event.data)
+            said = answer_object(event.data)
             kind = said.get("type")
             if kind == "content_block_delta":
                 self._delta(said, out)

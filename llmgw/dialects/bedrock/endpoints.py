@@ -8,5 +8,10 @@ from llmgw.dialects.dialect import Endpoint
 
 CONVERSE: Final = Endpoint(name="converse", path=b"/model/", suffix=b"/converse", names_model=True)
 CONVERSE_STREAM: Final = Endpoint(
-    name="converse_stream", path=b"/model/", suffix=b"/converse-stream", names_model=True, streams=True
+    name="converse_stream",
+    path=b"/model/",
+    suffix=b"/converse-stream",
+    names_model=True,
+    streams=True,
+    stream_type=b"application/vnd.amazon.eventstream",
 )

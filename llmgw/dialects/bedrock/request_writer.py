@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from llmgw.canonical import Chat, Json, JsonFormat
-from llmgw.dialects.anthropic.spelling import json_text, to_provider
+from llmgw.dialects.anthropic.spelling import json_text
 from llmgw.dialects.bedrock import families, finish, thinking, tools
 from llmgw.dialects.bedrock.history import History
 from llmgw.dialects.bedrock.spelling import NAME
 from llmgw.dialects.codec import Losses, Recipient
+from llmgw.dialects.json_text import to_provider
 
 Block = dict[str, Json]
 

@@ -31,7 +31,8 @@ from llmgw.canonical import (
 from llmgw.dialects import members
 from llmgw.dialects.codec import Losses, Stamp
 from llmgw.dialects.gemini import citations, finish, logprobs, part_reader, part_writer, spelling, usage
-from llmgw.dialects.gemini.spelling import ANSWER, NAME, Fields, write
+from llmgw.dialects.gemini.spelling import ANSWER, NAME, Fields
+from llmgw.dialects.json_text import to_client
 from llmgw.errors import UpstreamFailed
 
 _TIERS: Final = {"standard": "default", "unspecified": None}
@@ -133,7 +134,7 @@ def write_answer(answer: Answer, chat: Chat, stamp: Stamp, losses: Losses) -> by
     else:
         for name in answer.native:
             losses.advise(name)
-    return write(written, ANSWER)
+    return to_client(written)
 
 
 def _candidate(one: Choice, answer: Answer, stamp: Stamp, losses: Losses) -> dict[str, Json]:

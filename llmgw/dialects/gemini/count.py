@@ -8,8 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from llmgw.dialects import members
-from llmgw.dialects.gemini.spelling import ANSWER
-from llmgw.dialects.gemini.spelling import write as encode
+from llmgw.dialects.json_text import to_client
 from llmgw.errors import InvalidRequest
 
 
@@ -59,4 +58,4 @@ def read(body: bytes) -> int:
 
 def write(tokens: int) -> bytes:
     """The body of the answer to a client."""
-    return encode({"totalTokens": tokens}, ANSWER)
+    return to_client({"totalTokens": tokens})

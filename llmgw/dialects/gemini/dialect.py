@@ -115,6 +115,12 @@ class Gemini:
     def credential(self, secret: str) -> tuple[Header, ...]:
         return ((b"x-goog-api-key", secret.encode("latin-1")),)
 
+    def may_refuse_credential(self, status: int) -> bool:
+        return status == 400
+
+    def refuses_credential(self, body: bytes) -> bool:
+        return errors.answered(400, body).code == errors.BAD_KEY
+
     def is_start_up(self, event: ServerSentEvent) -> bool:
         try:
             data = msgspec.json.decode(event.data)

@@ -16,7 +16,8 @@ from typing import Final, Literal
 from llmgw.canonical import NOTHING, Embed, Embeddings, Json, Usage
 from llmgw.dialects.codec import Losses, Recipient
 from llmgw.dialects.gemini import spelling
-from llmgw.dialects.gemini.spelling import ANSWER, NAME, REQUEST, Fields, write
+from llmgw.dialects.gemini.spelling import NAME, Fields
+from llmgw.dialects.json_text import to_client, to_provider
 from llmgw.errors import InvalidRequest, UpstreamFailed
 
 Method = Literal["embedContent", "batchEmbedContents"]
@@ -125,8 +126,8 @@ def write_request(embed: Embed, to: Recipient, losses: Losses) -> tuple[Method, 
         options.update(embed.native)
     requests = [{**options, "content": {"parts": [{"text": text}]}} for text in texts]
     if embed.single and len(requests) == 1:
-        return "embedContent", write(requests[0], REQUEST)
-    return "batchEmbedContents", write({"requests": requests}, REQUEST)
+        return "embedContent", to_provider(requests[0])
+    return "batchEmbedContents", to_provider({"requests": requests})
 
 
 def read_answer(body: bytes) -> Embeddings:
@@ -174,7 +175,7 @@ def write_answer(embeddings: Embeddings, embed: Embed) -> bytes:
     usage = embeddings.usage
     if usage is not None and usage.input is not None:
         written["usageMetadata"] = {"promptTokenCount": usage.input}
-    return write(written, ANSWER)
+    return to_client(written)
 
 
 def _numbers(vector: tuple[float, ...] | str) -> list[float]:

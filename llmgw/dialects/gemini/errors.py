@@ -39,6 +39,9 @@ STATUSES: Final = {
 }
 """Google's words by HTTP status (google/rpc/code.proto)."""
 
+BAD_KEY: Final = "API_KEY_INVALID"
+"""The reason of a 400 that is about the key and not about the request."""
+
 _duration: Final = re.compile(r"(\d+(?:\.\d+)?)s").fullmatch
 _decode: Final = msgspec.json.Decoder().decode
 

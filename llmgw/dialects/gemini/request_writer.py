@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from llmgw.canonical import Chat, Json, Message, Part, Refusal, Text, Tool, ToolChoice
+from llmgw.dialects import hints
 from llmgw.dialects.codec import Losses, Recipient
 from llmgw.dialects.gemini import config_writer
 from llmgw.dialects.gemini.history import History
-from llmgw.dialects.gemini.spelling import NAME, REQUEST, words_of, write
+from llmgw.dialects.gemini.spelling import NAME, words_of
+from llmgw.dialects.json_text import to_provider
 
 NAMES: Final[Mapping[str, str]] = {
     "system": "systemInstruction",
@@ -70,19 +72,6 @@ NAMES: Final[Mapping[str, str]] = {
 }
 """Gemini's own names of neutral fields."""
 
-_HINTS: Final = frozenset(
-    {
-        "safety_identifier",
-        "prompt_cache_retention",
-        "prompt_cache_options",
-        "store",
-        "stream_options",
-        "cache_control",
-    }
-)
-"""Members of other dialects that cannot change an answer."""
-_MEANINGLESS: Final[Mapping[str, Json]] = {"store": False, "logit_bias": {}, "modalities": ["text"]}
-"""Members of other dialects at the values that ask for nothing."""
 
 _TIERS: Final = {"default": "standard", "flex": "flex", "priority": "priority"}
 
@@ -133,12 +122,11 @@ def body(chat: Chat, to: Recipient, losses: Losses) -> bytes:
         for path, value in {**chat.native, **words}.items():
             _put(written, path, value)
     else:
-        given = {name: value for name, value in chat.native.items() if _MEANINGLESS.get(name) != value}
-        losses.refuse_native(given, advisory=_HINTS)
+        hints.account(chat.native, losses)
     for path in to.host.unsupported:
         if _take(written, path):
             losses.refuse(path, "the host that serves it does not take it")
-    return write(written, REQUEST)
+    return to_provider(written)
 
 
 _CONTAINERS: Final = (

@@ -2,46 +2,26 @@
 
 Protocol buffers in JSON (protobuf.dev, "ProtoJSON format") accept a field under its lowerCamelCase name and under
 its snake_case one; Google's own clients use both, and a list of one element may be given without its brackets.
-`Fields` reads all of that. What the neutral model holds in other words (an OpenAPI schema, a tool result's object)
-is kept beside it in `Original`, so that the same dialect gets its own words back.
+`Fields` reads all of that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from llmgw.canonical import NOTHING, Json, Native
+from llmgw.canonical import Json
 from llmgw.dialects import members
 from llmgw.dialects.members import Fault, Members
+from llmgw.dialects.words import Words
 from llmgw.errors import CallError, InvalidRequest, UpstreamFailed
 
 NAME: Final = "gemini"
 
-
-class Original(dict[str, Json]):
-    """A `native` mapping with the words of its dialect for what the neutral model holds already.
-
-    As a mapping it has only what the neutral model cannot hold, so nothing of `words` is a loss elsewhere.
-    """
-
-    __slots__ = ("words",)
-
-    def __init__(self, native: Native, words: Native) -> None:
-        super().__init__(native)
-        self.words = words
-
-
-def keep(native: Native, words: Native) -> Native:
-    """`native`, with `words` beside it where there are any."""
-    return Original(native, words) if words else native
-
-
-def words_of(native: Native) -> Native:
-    """The original words kept beside `native`."""
-    return native.words if isinstance(native, Original) else NOTHING
+_words: Final = Words(NAME)
+keep: Final = _words.keep
+words_of: Final = _words.of
 
 
 def camel(name: str) -> str:
@@ -110,39 +90,17 @@ class Fields(Members):
 
 
 def request(body: bytes) -> Fields:
-    """A client's request body.
-
-    Raises:
-        InvalidRequest: it is no JSON object.
-    """
-    try:
-        return Fields(members.request(body).whole(), "", members.of_client)
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"The request body is not valid UTF-8: {error.reason}.") from None
+    """A client's request body. Raises InvalidRequest where it is no JSON object."""
+    return Fields(members.request(body).whole(), "", members.of_client)
 
 
 def answer(body: bytes) -> Fields:
-    """A provider's answer.
-
-    Raises:
-        UpstreamFailed: it is no JSON object.
-    """
-    try:
-        return Fields(members.answer(body).whole(), "", members.of_provider)
-    except UnicodeDecodeError:
-        raise UpstreamFailed("The provider's answer is not valid UTF-8.") from None
+    """A provider's answer. Raises UpstreamFailed where it is no JSON object."""
+    return Fields(members.answer_object(body), "", members.of_provider)
 
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
-
-
-def write(value: Mapping[str, Json], error: type[CallError]) -> bytes:
-    """`value` as JSON; `error` where it is nested beyond what can be written."""
-    try:
-        return _encode(value)
-    except (RecursionError, UnicodeEncodeError, OverflowError):
-        raise error("The content is nested too deeply, or is no text.") from None
 
 
 def json_text(value: Json, error: type[CallError]) -> str:

@@ -33,7 +33,8 @@ from llmgw.canonical import (
 from llmgw.dialects.codec import Stamp
 from llmgw.dialects.gemini import citations, errors, finish, logprobs, part_writer, usage
 from llmgw.dialects.gemini.signature import Seal, seal
-from llmgw.dialects.gemini.spelling import ANSWER, NAME, json_object, write
+from llmgw.dialects.gemini.spelling import ANSWER, NAME, json_object
+from llmgw.dialects.json_text import to_client
 from llmgw.errors import CallError, UpstreamFailed
 
 _SILENCE: Final = {"text": ""}
@@ -111,7 +112,7 @@ class Writer:
         return end + b"]" if self._array else end
 
     def _frame(self, data: Chunk) -> bytes:
-        body = write(data, ANSWER)
+        body = to_client(data)
         if not self._array:
             return b"data: " + body + b"\r\n\r\n"
         begun, self._begun = self._begun, True

@@ -11,8 +11,9 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from llmgw.canonical import Answer, Choice, Json, Native, Part, ProviderError, Text, Usage
+from llmgw.dialects import members
 from llmgw.dialects.members import Members, of_provider
-from llmgw.dialects.openai_chat import assistant, failure, finish, logprobs, sources, spelling, usage
+from llmgw.dialects.openai_chat import assistant, failure, finish, logprobs, sources, usage
 from llmgw.dialects.openai_chat.spelling import NAME, keep, words_of
 from llmgw.errors import UpstreamFailed
 
@@ -26,7 +27,7 @@ def read(body: bytes) -> Answer:
     Raises:
         UpstreamFailed: it is none.
     """
-    whole = spelling.answer(body)
+    whole = members.answer_object(body)
     if failure.is_error(whole):
         raise failed(failure.of_event(whole))
     of = Members(whole, "", of_provider)

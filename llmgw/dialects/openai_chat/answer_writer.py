@@ -26,6 +26,7 @@ from llmgw.canonical import (
     Thought,
     ToolCall,
 )
+from llmgw.dialects import json_text
 from llmgw.dialects.codec import Losses, Stamp
 from llmgw.dialects.openai_chat import (
     assistant,
@@ -35,7 +36,6 @@ from llmgw.dialects.openai_chat import (
     logprobs,
     media,
     sources,
-    spelling,
     thoughts,
     tools,
     usage,
@@ -72,7 +72,7 @@ def write(answer: Answer, chat: Chat, stamp: Stamp, losses: Losses) -> bytes:
     else:
         _report(losses, (answer.native,))
         _report(losses, (NOTHING if answer.usage is None else answer.usage.native,), "usage.")
-    return spelling.to_client(written)
+    return json_text.to_client(written)
 
 
 def _report(losses: Losses, natives: Iterable[Native], prefix: str = "") -> None:

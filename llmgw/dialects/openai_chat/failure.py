@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from llmgw.canonical import Json, ProviderError
-from llmgw.dialects.openai_chat import spelling
+from llmgw.dialects import json_text, members
 from llmgw.errors import UpstreamFailed
 
 _STATUSES: Final[Mapping[str, int]] = {
@@ -48,7 +48,7 @@ _SHOWN: Final = 500
 def read(status: int, body: bytes) -> ProviderError:
     """An error answer. What is not in any host's shape gives a message of its status."""
     try:
-        whole = spelling.answer(body)
+        whole = members.answer_object(body)
     except UpstreamFailed:
         whole = {}
     return _error(whole, status, f"The provider answered with status {_named(status)}.")
@@ -139,4 +139,4 @@ def write_event(error: ProviderError) -> bytes:
         "param": error.param,
         "code": error.code,
     }
-    return b"data: " + spelling.to_client({"error": body}) + b"\n\n"
+    return b"data: " + json_text.to_client({"error": body}) + b"\n\n"

@@ -19,8 +19,9 @@ from llmgw.canonical import (
     Reasoning,
     ToolResult,
 )
+from llmgw.dialects import members
 from llmgw.dialects.members import Members, of_client
-from llmgw.dialects.openai_chat import assistant, content, spelling, tools
+from llmgw.dialects.openai_chat import assistant, content, tools
 from llmgw.dialects.openai_chat.spelling import NAME, keep
 
 _EFFORTS: Final[Mapping[Json, Effort]] = {one: one for one in get_args(Effort)}
@@ -50,7 +51,7 @@ def read(body: bytes) -> Chat:
     Raises:
         InvalidRequest: names the field and what it must be.
     """
-    of = spelling.request(body)
+    of = members.request(body)
     native: dict[str, Json] = {}
     words: dict[str, Json] = {}
     model = of.need_text("model")

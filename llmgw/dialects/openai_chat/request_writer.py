@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from llmgw.canonical import Chat, Effort, Json, JsonFormat, Reasoning
+from llmgw.dialects import hints, json_text
 from llmgw.dialects import reasoning as efforts
 from llmgw.dialects.codec import Losses, Recipient
-from llmgw.dialects.openai_chat import spelling, tools
+from llmgw.dialects.openai_chat import tools
 from llmgw.dialects.openai_chat.history import History
 from llmgw.dialects.openai_chat.names import FIELDS
 from llmgw.dialects.openai_chat.spelling import NAME, words_of
@@ -23,29 +24,6 @@ _BUDGET_EFFORTS: Final[tuple[Effort, ...]] = ("none", "low", "medium", "high")
 """What a budget may become: the efforts that every reasoning model knows, and none."""
 _TIERS: Final = frozenset({"auto", "default", "flex", "priority", "scale", "fast"})
 _STOPS: Final = 4
-_HINTS: Final = frozenset(
-    {
-        "cache_control",
-        "labels",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "safety_identifier",
-        "store",
-        "stream_options",
-    }
-)
-"""Members of other APIs that cannot change an answer."""
-_MEANINGLESS: Final[Mapping[str, tuple[Json, ...]]] = {
-    "background": (False,),
-    "include": ([],),
-    "store": (False,),
-    "truncation": ("disabled",),
-    "text": ({}, {"format": {"type": "text"}}),
-    "stream_options": ({},),
-    "safetySettings": ([],),
-    "labels": ({},),
-}
-"""Members of other APIs at the values that ask for nothing."""
 _NOTHING: Final[Mapping[str, tuple[Json, ...]]] = {
     "n": (1,),
     "logprobs": (False,),
@@ -61,9 +39,7 @@ _NOTHING: Final[Mapping[str, tuple[Json, ...]]] = {
     "store": (False,),
 }
 """This API's documented defaults: a host that has no such member loses nothing by them."""
-_ADVISORY: Final = frozenset(
-    {"user", "metadata", "prompt_cache_key", "safety_identifier", "store", "stream_options", *_HINTS}
-)
+_ADVISORY: Final = frozenset({"user", "metadata", "prompt_cache_key", *hints.HINTS})
 
 
 def body(chat: Chat, to: Recipient, losses: Losses) -> bytes:
@@ -74,7 +50,7 @@ def body(chat: Chat, to: Recipient, losses: Losses) -> bytes:
         InvalidRequest: the request contradicts itself.
     """
     try:
-        return spelling.to_provider(_request(chat, to, losses))
+        return json_text.to_provider(_request(chat, to, losses))
     except RecursionError:
         raise InvalidRequest("The request is nested too deeply.") from None
 
@@ -83,10 +59,7 @@ def _request(chat: Chat, to: Recipient, losses: Losses) -> dict[str, Json]:
     own = chat.dialect == NAME
     if not own:
         # First of all: a part of the conversation may be in what only the other API has.
-        given = {
-            name: value for name, value in chat.native.items() if value not in _MEANINGLESS.get(name, ())
-        }
-        losses.refuse_native(given, advisory=_HINTS)
+        hints.account(chat.native, losses)
     written: dict[str, Json] = {"model": to.model, "messages": History(chat, to, losses).write()}
     written.update(tools.write(chat, to, losses))
     if chat.max_tokens is not None:

@@ -20,8 +20,9 @@ from llmgw.canonical import (
     Start,
     UsageEvent,
 )
+from llmgw.dialects import members
 from llmgw.dialects.members import of_provider
-from llmgw.dialects.openai_chat import answer_reader, failure, finish, raw, sources, spelling
+from llmgw.dialects.openai_chat import answer_reader, failure, finish, raw, sources
 from llmgw.dialects.openai_chat.spelling import NAME, keep
 from llmgw.dialects.openai_chat.stream_choice import ChoiceReader
 from llmgw.dialects.sse import ServerSentEvent, Splitter
@@ -72,7 +73,7 @@ class Reader:
             if event.data == _DONE:
                 self._done(out)
             else:
-                self._chunk(spelling.answer(event.data), event.name, out)
+                self._chunk(members.answer_object(event.data), event.name, out)
         return out
 
     def _chunk(self, chunk: dict[str, Any], name: bytes, out: list[Event]) -> None:

@@ -35,6 +35,7 @@ from llmgw.canonical import (
     UsageEvent,
 )
 from llmgw.dialects.codec import Stamp
+from llmgw.dialects.json_text import to_client
 from llmgw.dialects.openai import CHAT_COMPLETIONS, OpenAI
 from llmgw.dialects.openai_chat import (
     answer_writer,
@@ -48,7 +49,7 @@ from llmgw.dialects.openai_chat import (
     thoughts,
     usage,
 )
-from llmgw.dialects.openai_chat.spelling import NAME, to_client, words_of
+from llmgw.dialects.openai_chat.spelling import NAME, words_of
 from llmgw.errors import CallError
 
 _DIALECT: Final = OpenAI()

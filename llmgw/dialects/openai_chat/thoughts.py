@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple
 from msgspec.structs import replace
 
 from llmgw.canonical import Json, Thought
+from llmgw.dialects.json_text import UNWRITABLE, encode
 from llmgw.dialects.members import Fault, Members
-from llmgw.dialects.openai_chat.spelling import NAME, UNWRITABLE, decoded, dicts, encode
+from llmgw.dialects.openai_chat.spelling import NAME, decoded, dicts
 from llmgw.dialects.origin import origin_of
 
 FORMATS: Final[Mapping[str, str]] = {

@@ -17,10 +17,11 @@ from llmgw.canonical import (
     ToolCall,
 )
 from llmgw.dialects.codec import Losses, Stamp
+from llmgw.dialects.json_text import to_client
 from llmgw.dialects.openai_responses import answer_reader, response, seal
 from llmgw.dialects.openai_responses.item_reader import CONTENT
 from llmgw.dialects.openai_responses.response import Item
-from llmgw.dialects.openai_responses.spelling import NAME, TIERS, Said, to_client, whole_of
+from llmgw.dialects.openai_responses.spelling import NAME, TIERS, Said, whole_of
 from llmgw.dialects.origin import SIGNER
 
 

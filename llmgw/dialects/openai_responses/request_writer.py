@@ -14,9 +14,10 @@ from llmgw.canonical import Chat, Effort, Json, Native, NativeTool, Reasoning, T
 from llmgw.dialects import origin
 from llmgw.dialects import reasoning as scale
 from llmgw.dialects.codec import Losses, Recipient
+from llmgw.dialects.json_text import to_provider
 from llmgw.dialects.openai_chat.request_writer import can_be_strict
 from llmgw.dialects.openai_responses import item_writer, request_reader, seal
-from llmgw.dialects.openai_responses.spelling import ADVISORY, NAME, TIERS, Said, to_provider, whole_of
+from llmgw.dialects.openai_responses.spelling import ADVISORY, NAME, TIERS, Said, whole_of
 
 _EFFORTS: Final[tuple[Effort, ...]] = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 LEAST_OUTPUT: Final = 16

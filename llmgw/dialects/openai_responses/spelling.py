@@ -1,4 +1,4 @@
-"""Names of this API, its JSON text, and what is kept of a request as it was written.
+"""Names of this API, and what is kept of a request as it was written.
 
 The whole of a client's request stands beside `Chat.native`: written back to this API it returns as it came, and
 no word of it that the neutral model holds otherwise (item ids, statuses, defaults) counts as lost elsewhere.
@@ -12,7 +12,6 @@ from typing import Final
 import msgspec
 
 from llmgw.canonical import Json, Native
-from llmgw.errors import InvalidRequest, UpstreamFailed
 
 NAME: Final = "openai_responses"
 
@@ -97,8 +96,6 @@ ADVISORY: Final = frozenset({"store", "safety_identifier", "prompt_cache_retenti
 """Members without influence on the answer."""
 
 _decode: Final = msgspec.json.Decoder().decode
-_encode: Final = msgspec.json.Encoder().encode
-_UNWRITABLE: Final = (ValueError, RecursionError, OverflowError)
 
 
 class Said(dict[str, Json]):
@@ -114,19 +111,3 @@ class Said(dict[str, Json]):
 def whole_of(native: Native) -> dict[str, Json] | None:
     """The object as its own API wrote it, where it is known."""
     return dict(_decode(native.body)) if isinstance(native, Said) else None
-
-
-def to_provider(value: Json) -> bytes:
-    """A request as JSON text. Raises InvalidRequest where it cannot be written."""
-    try:
-        return _encode(value)
-    except _UNWRITABLE as error:
-        raise InvalidRequest(f"The request cannot be written as JSON: {error}.") from None
-
-
-def to_client(value: Json) -> bytes:
-    """An answer or an event as JSON text. Raises UpstreamFailed where it cannot be written."""
-    try:
-        return _encode(value)
-    except _UNWRITABLE as error:
-        raise UpstreamFailed(f"The provider's answer cannot be written as JSON: {error}.") from None

@@ -33,10 +33,11 @@ from llmgw.canonical import (
     UsageEvent,
 )
 from llmgw.dialects.codec import Stamp
+from llmgw.dialects.json_text import to_client
 from llmgw.dialects.openai_responses import answer_writer, failure, logprobs, response, seal
 from llmgw.dialects.openai_responses.open_item import OpenCall, OpenMessage, OpenThought
 from llmgw.dialects.openai_responses.response import Item
-from llmgw.dialects.openai_responses.spelling import NAME, TIERS, to_client
+from llmgw.dialects.openai_responses.spelling import NAME, TIERS
 from llmgw.dialects.openai_responses.stream_reader import FINAL
 from llmgw.dialects.origin import SIGNER
 from llmgw.errors import CallError
