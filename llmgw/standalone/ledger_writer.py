@@ -131,11 +131,11 @@ class LedgerWriter:
         self.taken += len(lines)
         if after.segment != stored.segment:
             self._spool.drop_before(after.segment)
-        return after < self._synced
+        return True
 
     def _taken_all(self, expected: int) -> None:
-        """Nothing is left up to where the journal is synced. Where that is its end, what is still expected was spoilt on
-        the disk, or written a second time."""
+        """Nothing is left up to where the journal is synced. If that is its end, what is still expected was spoilt on
+        the disk."""
         if self._spool.end == self._synced:
             self.taken = expected
 
