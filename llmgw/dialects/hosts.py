@@ -184,14 +184,14 @@ _ROWS: Final = (
     ),
     # The same, "v1 API": with a base URL that ends with /openai/v1 it is like OpenAI's.
     Host(name="azure-v1", dialect="openai", auth="api-key"),
-    # console.groq.com/docs/openai, "Currently unsupported": logprobs, logit_bias, top_logprobs, message names.
+    # console.groq.com/docs/openai, "Currently unsupported": logprobs, logit_bias, top_logprobs, message names, n > 1.
     Host(
         name="groq",
         dialect="openai",
         base_url="https://api.groq.com/openai/v1",
         domains=("api.groq.com",),
         endpoints=_names(CHAT_COMPLETIONS, RESPONSES),
-        unsupported=frozenset({"logprobs", "top_logprobs", "logit_bias", "name", "store", "metadata"}),
+        unsupported=frozenset({"n", "logprobs", "top_logprobs", "logit_bias", "name", "store", "metadata"}),
         asks_for_usage=False,  # recorded: usage comes in x_groq unasked
     ),
     # docs.mistral.ai/api: unknown fields are refused with 422; the seed has another name.
@@ -301,12 +301,12 @@ _ROWS: Final = (
         unsupported=frozenset({"frequency_penalty", "presence_penalty", "logit_bias", "n", "verbosity"})
         | _OPENAI_ONLY,
     ),
-    # docs.ollama.com/api/openai-compatibility, "Supported request fields".
+    # docs.ollama.com/api/openai-compatibility, "Supported request fields"; Responses without stored state.
     Host(
         name="ollama",
         dialect="openai",
         base_url="http://localhost:11434/v1",
-        endpoints=_names(CHAT_COMPLETIONS, COMPLETIONS, EMBEDDINGS),
+        endpoints=_names(CHAT_COMPLETIONS, COMPLETIONS, EMBEDDINGS, RESPONSES),
         renamed=_OLD_LIMIT,
         unsupported=frozenset(
             {"n", "logit_bias", "user", "tool_choice", "parallel_tool_calls", "developer", "verbosity"}
