@@ -6,14 +6,13 @@ already, so that one slip is one message.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Final
 
 import yaml
 
-from llmgw.config import accounts, endpoints, limit_faults, not_yet, price_faults
+from llmgw.config import cloud_faults, endpoints, limit_faults, not_yet, price_faults
 from llmgw.config.faults import Faults, Place, nearest
 from llmgw.config.nodes import Builder
 from llmgw.config.schema import Admin, Config, Model, Provider, Target
@@ -39,12 +38,6 @@ _DIALECTS: Final[Mapping[str, str]] = {
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 _LOCAL: Final = frozenset({"ollama", "vllm", "lmstudio"})
 """Hosts that run on one's own machine, without a secret unless told to."""
-_VERTEX: Final = frozenset({"vertex", "vertex-anthropic"})
-_VERTEX_DOMAIN: Final = "aiplatform.googleapis.com"
-_place_name: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?").fullmatch
-"""Of regions and locations, which stand in host names."""
-_project_name: Final = re.compile(r"(?:[a-z0-9.-]{1,100}:)?[a-z0-9-]{1,63}").fullmatch
-"""cloud.google.com, "Creating and managing projects"; a domain may stand before it, or it is a number."""
 _MODEL_ID_LIMIT: Final = 256
 
 
@@ -218,51 +211,10 @@ class _Checks:
             self._fail((*place, "host"), f"speaks the {dialect} dialect.")
 
     def _cloud(self, place: Place, provider: Provider) -> None:
-        """Settings of hosts whose requests are signed."""
-        bedrock, vertex = provider.dialect == "bedrock", provider.host in _VERTEX
-        url = provider.base_url or ""
-        if not bedrock and not vertex and _is_vertex(url):
-            self._fail((*place, "base_url"), "is Vertex AI's; add host: vertex, or host: vertex-anthropic.")
-        if bedrock and self._sound((*place, "region")):
-            if provider.region is None and accounts.region(url) is None:
-                self._fail((*place, "region"), "is missing; name the AWS region, such as us-east-1.")
-            elif provider.region is not None and not _place_name(provider.region):
-                self._fail((*place, "region"), "must be an AWS region, such as us-east-1.")
-        elif provider.region is not None:
-            self._fail((*place, "region"), "goes with dialect: bedrock.")
-        for field, name, example in (
-            ("project", _project_name, "the Google Cloud project, such as my-project-123"),
-            ("location", _place_name, "where the models run, such as us-central1 or global"),
-        ):
-            value = getattr(provider, field)
-            if not vertex and value is not None:
-                self._fail((*place, field), "goes with host: vertex or host: vertex-anthropic.")
-            elif vertex and value is None and self._sound((*place, field)):
-                self._fail((*place, field), f"is missing; name {example}.")
-            elif vertex and value is not None and not name(value):
-                self._fail((*place, field), f"must be {example}.")
-        self._account(place, provider, bedrock=bedrock, vertex=vertex)
-
-    def _account(self, place: Place, provider: Provider, *, bedrock: bool, vertex: bool) -> None:
-        if provider.api_key is None:
-            return
-        text = provider.api_key.reveal()
-        try:
-            if bedrock:
-                accounts.aws(text)
-            elif vertex:
-                account = accounts.google(text)
-                token_uri = getattr(account, "token_uri", accounts.GOOGLE_TOKEN_URI)
-                if not provider.allow_private and not accounts.is_google(token_uri):
-                    raise ValueError(
-                        "names a token_uri that is not Google's; if it is meant, add allow_private: true."
-                    )
-            elif text.startswith("{"):
-                raise ValueError(
-                    "is a JSON document, which goes with dialect: bedrock and host: vertex alone."
-                )
-        except ValueError as error:
-            self._fail((*place, "api_key"), str(error))
+        if self._sound((*place, "host"), (*place, "base_url")):
+            for field, message in cloud_faults.find(provider):
+                if self._sound((*place, field)):
+                    self._fail((*place, field), message)
 
     def _proxy(self, provider_place: Place, provider: Provider) -> None:
         place = (*provider_place, "proxy")
@@ -348,11 +300,6 @@ def _is_provider_name(name: str) -> bool:
     return len(name) <= 64 and all(
         letter.isascii() and (letter.isalnum() or letter in "-_.") for letter in name
     )
-
-
-def _is_vertex(base_url: str) -> bool:
-    parts = endpoints.parse(base_url, ("https", "http"))
-    return not isinstance(parts, str) and (parts.hostname or "").endswith(_VERTEX_DOMAIN)
 
 
 def _is_model_id(model: str) -> bool:

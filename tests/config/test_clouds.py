@@ -73,7 +73,7 @@ def test_they_are_in_order(settings: str) -> None:
     [
         (BEDROCK + ", credential: x", "region", "is missing; name the AWS region"),
         (BEDROCK + ", base_url: 'https://proxy.example', credential: x", "region", "is missing"),
-        (BEDROCK + ", region: 'us-east-1.evil.example/', credential: x", "region", "must be an AWS region"),
+        (BEDROCK + ", region: 'us-east-1.evil.example/', credential: x", "region", "must be the AWS region"),
         (BEDROCK + ", region: us-east-1, project: x", "project", "goes with host: vertex"),
         (BEDROCK + ", region: us-east-1, location: x", "location", "goes with host: vertex"),
         (BEDROCK + ", region: us-east-1, host: openai", "host", "speaks the openai dialect"),
@@ -124,6 +124,7 @@ def test_they_are_in_order(settings: str) -> None:
         (VERTEX + ", api_key: '${CLEAR}'", "api_key", "names a token_uri that is not Google's"),
         (VERTEX + ", api_key: '${NOWHERE}'", "api_key", "names a token_uri that is no https:// address"),
         ("dialect: openai, api_key: '${ACCOUNT}'", "api_key", "is a JSON document"),
+        ("dialect: gemini, host: vertx, project: x, location: global", "host", "must be"),
         ("dialect: simulator, region: x", "region", "has no meaning for the simulator"),
     ],
 )
