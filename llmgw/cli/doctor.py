@@ -76,7 +76,7 @@ def _checks(path: Path, *, offline: bool) -> Iterator[Check]:
     yield Check(
         "limits",
         "ok",
-        "limits, budgets and breakers are counted in the memory of the one process; the ledger is in the store",
+        "limits and budgets are counted in the memory of the one process; the ledger is in the store",
     )
     if not offline:
         yield from _providers(config)
