@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from llmgw.canonical import Chat, Json, JsonFormat
+from llmgw.dialects import hints
 from llmgw.dialects.anthropic.spelling import json_text
 from llmgw.dialects.bedrock import families, finish, thinking, tools
 from llmgw.dialects.bedrock.history import History
@@ -22,32 +23,6 @@ from llmgw.dialects.json_text import to_provider
 Block = dict[str, Json]
 
 _TIERS: Final = frozenset({"default", "flex", "priority", "reserved"})
-_HINTS: Final = frozenset(
-    {
-        "safety_identifier",
-        "prompt_cache_retention",
-        "prompt_cache_options",
-        "store",
-        "stream_options",
-        "labels",
-        "include",
-        "background",
-    }
-)
-"""Members of other dialects that cannot change an answer."""
-_MEANINGLESS: Final[Mapping[str, tuple[Json, ...]]] = {
-    "store": (False,),
-    "background": (False,),
-    "include": ([],),
-    "logit_bias": ({},),
-    "modalities": (["text"],),
-    "truncation": ("disabled",),
-    "text": ({}, {"format": {"type": "text"}}),
-    "stream_options": ({},),
-    "safetySettings": ([],),
-    "labels": ({},),
-}
-"""Members of other dialects at the values that ask for nothing."""
 _NEUTRAL: Final[Mapping[str, tuple[Json, ...]]] = {
     "n": (None, 1),
     "seed": (None,),
@@ -102,12 +77,7 @@ def body(chat: Chat, to: Recipient, losses: Losses) -> bytes:
     if own:
         written.update(chat.native)
     else:
-        given = {
-            name: value
-            for name, value in chat.native.items()
-            if name not in _MEANINGLESS or value not in _MEANINGLESS[name]
-        }
-        losses.refuse_native(given, advisory=_HINTS)
+        hints.account(chat.native, losses)
     for name in sorted(to.host.unsupported & written.keys()):
         losses.refuse(name, "the host that serves it does not take it")
         del written[name]
