@@ -14,8 +14,10 @@ import yaml
 
 from llmgw.config import cloud_faults, endpoints, limit_faults, not_yet, price_faults
 from llmgw.config.faults import Faults, Place, nearest
+from llmgw.config.models import Model, Target
 from llmgw.config.nodes import Builder
-from llmgw.config.schema import Admin, Config, Model, Provider, Target
+from llmgw.config.providers import Provider
+from llmgw.config.schema import Admin, Config
 
 _PUBLIC_HOSTS: Final = frozenset({"api.openai.com", "api.anthropic.com", "generativelanguage.googleapis.com"})
 _KMS_FIELDS: Final[Mapping[str, str]] = {

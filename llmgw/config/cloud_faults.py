@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from llmgw.config import accounts, endpoints
-from llmgw.config.schema import Provider
+from llmgw.config.providers import Provider
 
 _VERTEX: Final = frozenset({"vertex", "vertex-anthropic"})
 _VERTEX_DOMAIN: Final = "aiplatform.googleapis.com"

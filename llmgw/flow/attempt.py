@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Final
 
 from llmgw.config.budget import dollars_text
-from llmgw.config.schema import Timeouts
+from llmgw.config.providers import Timeouts
 from llmgw.dialects.reported import Report
 from llmgw.errors import CallError, ClientGone, UpstreamFailed, UpstreamTimeout
 from llmgw.flow.answer import Head

@@ -12,8 +12,9 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from llmgw.config import schema
-from llmgw.config.schema import Config, Timeouts
+from llmgw.config import providers
+from llmgw.config.providers import Timeouts
+from llmgw.config.schema import Config
 from llmgw.dialects.capabilities import Capabilities, of
 from llmgw.dialects.codec import ProviderCodec
 from llmgw.dialects.dialect import Endpoint, ModelCard
@@ -56,7 +57,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     credential: str | None
     codec: ProviderCodec
     """How it is written to when a call is translated."""
-    capabilities: schema.Capabilities
+    capabilities: providers.Capabilities
     """What the configuration says of all its models."""
     drops: bool
     """Whether a parameter that a model cannot honour is dropped and not refused."""
@@ -186,7 +187,7 @@ DIRECT_LIMIT: Final = 1000
 """Names a client makes up must not fill the memory; behind so many they are made anew each time."""
 APPLIED_LIMIT: Final = 10_000
 """So many keys, models and providers are remembered together; then it begins anew."""
-_NOTHING_SAID: Final = schema.Capabilities()
+_NOTHING_SAID: Final = providers.Capabilities()
 MODEL_CREATED: Final = 1_735_689_600
 """2025-01-01: the API wants a date of creation, and the gateway knows none."""
 
@@ -202,7 +203,7 @@ def target_of(
     *,
     timeouts: Timeouts | None = None,
     codec: ProviderCodec | None = None,
-    capabilities: schema.Capabilities = _NOTHING_SAID,
+    capabilities: providers.Capabilities = _NOTHING_SAID,
     drops: bool | None = None,
     drain_s: float = 0.0,
     prices: PriceList = (),
@@ -227,6 +228,6 @@ def target_of(
     )
 
 
-def _overridden(known: Capabilities, said: schema.Capabilities) -> Capabilities:
+def _overridden(known: Capabilities, said: providers.Capabilities) -> Capabilities:
     given = {name: value for name, value in asdict(said).items() if value is not None}
     return replace(known, **given) if given else known

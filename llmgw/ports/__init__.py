@@ -1,6 +1,6 @@
 """What the flow needs from outside, as Protocols; the guarantee is the docstring.
 
-Adapters live in `standalone/`, `upstream/`, `kms/`, `telemetry/` and `server/`; `assembly.py` alone joins
+Adapters live in `standalone/`, `upstream/`, `kms/`, `telemetry/` and `server/`; `assembly/` alone joins
 them. Each port has a contract suite in `tests/contracts/` that every adapter passes.
 """
 

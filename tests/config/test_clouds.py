@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from llmgw.assembly import base_url
+from llmgw.assembly.providers import base_url
 from llmgw.config import accounts
 from llmgw.config.accounts import AwsKeys, Bearer
 from llmgw.config.read import read

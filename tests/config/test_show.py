@@ -13,18 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmgw.config import units
+from llmgw.config.models import Model, Retries, Target
+from llmgw.config.providers import Provider, Simulation, TimeoutOverrides
 from llmgw.config.read import read
-from llmgw.config.schema import (
-    Config,
-    Model,
-    Policy,
-    Provider,
-    Retries,
-    Server,
-    Simulation,
-    Target,
-    TimeoutOverrides,
-)
+from llmgw.config.routing import Policy
+from llmgw.config.schema import Config, Server
 from llmgw.config.show import dump, json_schema
 from tests.config.support import ENV, EXAMPLE, HEAD, ROOT, config_of, faults
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from llmgw.config.schema import HostName
+from llmgw.config.providers import HostName
 from llmgw.dialects import auth, hosts
 from llmgw.dialects.known import DIALECTS, PLAIN, STREAMED
 

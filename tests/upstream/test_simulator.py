@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmgw.config.schema import Simulation
+from llmgw.config.providers import Simulation
 from llmgw.errors import CallError, UpstreamFailed
 from llmgw.ports import Header, Transfer, UpstreamRequest
 from llmgw.upstream.simulator import Simulator

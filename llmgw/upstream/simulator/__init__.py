@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from llmgw.config.schema import Simulation
+from llmgw.config.providers import Simulation
 from llmgw.errors import UpstreamFailed
 from llmgw.ports import Receiver, Transfer, UpstreamRequest
 from llmgw.upstream.simulator import anthropic, openai

@@ -1,0 +1,32 @@
+"""The composition root: the only part that knows which adapter stands behind which port."""
+
+from __future__ import annotations
+
+from llmgw.assembly.installation import Installation
+from llmgw.assembly.reach import Reach, reach
+from llmgw.assembly.stores import (
+    create_kms,
+    create_store,
+    keyring_path,
+    migrate,
+    migration_status,
+    open_kms,
+    open_registry,
+    open_reports,
+    store_path,
+)
+
+__all__ = [
+    "Installation",
+    "Reach",
+    "create_kms",
+    "create_store",
+    "keyring_path",
+    "migrate",
+    "migration_status",
+    "open_kms",
+    "open_registry",
+    "open_reports",
+    "reach",
+    "store_path",
+]

@@ -1,0 +1,124 @@
+"""The composition root: the only module that knows which adapter stands behind which port.
+
+An `Installation` is what outlives a reload: the store, the keyring, the telemetry. A `Gateway` is assembled
+from it and one version of the configuration, as often as that changes. Commands use the same openers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from llmgw.assembly.providers import provider
+from llmgw.assembly.stores import open_kms, store_path
+from llmgw.assembly.targets import target
+from llmgw.config.read import load
+from llmgw.config.schema import Config
+from llmgw.dialects.dialect import ModelCard
+from llmgw.errors import ConfigInvalid
+from llmgw.flow.alarm import Alarm
+from llmgw.flow.gateway import MODEL_CREATED, Gateway
+from llmgw.flow.watch import Watch
+from llmgw.rules import limits
+from llmgw.rules.price_book import PriceBook
+from llmgw.standalone.directory import SqliteDirectory
+from llmgw.standalone.journal import SpoolJournal
+from llmgw.standalone.ledger import SqliteLedger
+from llmgw.standalone.lock import StoreLock
+from llmgw.standalone.meter import MemoryMeter
+from llmgw.standalone.request_log import RequestLog, path_beside
+from llmgw.telemetry import Telemetry
+
+
+class Installation:
+    """One gateway process's long-lived parts; a context manager around its whole run.
+
+    Raises, on entering:
+        OperatorError: another process serves this store, or a part cannot be opened.
+    """
+
+    telemetry: Telemetry
+    directory: SqliteDirectory
+    journal: SpoolJournal
+    meter: MemoryMeter
+    alarm: Alarm
+
+    def __init__(self, path: Path, config: Config) -> None:
+        self.path = path
+        self.config = config
+        self._version = _version(path)
+        self._parts = ExitStack()
+
+    def __enter__(self) -> Self:
+        base = self.path.parent
+        with ExitStack() as parts:
+            requests = parts.enter_context(
+                RequestLog(path_beside(store_path(self.config, base)), self.config.telemetry.queue)
+            )
+            self.telemetry = parts.enter_context(
+                Telemetry(self.config.telemetry, webhook=self.config.limits.webhook, keeper=requests)
+            )
+            kms = open_kms(self.config, base)
+            parts.enter_context(StoreLock(store_path(self.config, base)))
+            path = store_path(self.config, base)
+            self.directory = parts.enter_context(SqliteDirectory(path, kms))
+            self.journal = parts.enter_context(SpoolJournal(path))
+            self.telemetry.follow(self.journal)
+            self.meter = MemoryMeter(parts.enter_context(SqliteLedger(path, self.journal)))
+            self.alarm = Alarm(self.meter, self.telemetry)
+            self._parts = parts.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._parts.close()
+
+    def read_again(self) -> Config:
+        """The configuration as the file has it now; what is fixed at start keeps its value of the start.
+
+        Raises:
+            ConfigInvalid: the file has errors.
+        """
+        version = _version(self.path)
+        config, _ = load(self.path)
+        self._version = version
+        return config
+
+    def assemble(self, config: Config, previous: Gateway | None) -> Gateway:
+        """A gateway for `config`; transports of providers that did not change are taken from `previous`."""
+        providers = {name: provider(name, settings, previous) for name, settings in config.providers.items()}
+        prices = PriceBook(config.prices)
+        targets = {name: target(name, model, providers, prices) for name, model in config.models.items()}
+        cards = {
+            name: ModelCard(id=name, owned_by=chosen.provider.name, created=MODEL_CREATED)
+            for name, chosen in targets.items()
+        }
+        return Gateway(
+            config=config,
+            version=self._version,
+            directory=self.directory,
+            meter=self.meter,
+            journal=self.journal,
+            sink=self.telemetry,
+            alarm=self.alarm,
+            watch=previous.watch if previous is not None else Watch(),
+            providers=providers,
+            targets=targets,
+            cards=cards,
+            prices=prices,
+            direct={},
+            limits=limits.read(config.limits),
+            applied={},
+        )
+
+
+def _version(path: Path) -> str:
+    """A short name of the file's content."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    except OSError as error:
+        raise ConfigInvalid(f"Cannot read {path}: {error.strerror}.") from error

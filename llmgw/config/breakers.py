@@ -1,0 +1,22 @@
+"""When a failing target is left alone, and for how long."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, field
+
+from llmgw.config.section import Count, Patience, Section
+
+
+class Breakers(Section):
+    """When a failing target is left alone, and for how long."""
+
+    failures: Annotated[Count, Meta(description="Failures within the window that open the breaker.")] = 5
+    window_s: Annotated[Patience, Meta(description="The time in which failures are counted.")] = field(
+        default=30.0, name="window"
+    )
+    cooldown_s: Annotated[Patience, Meta(description="How long an open breaker keeps calls away.")] = field(
+        default=15.0, name="cooldown"
+    )
+    half_open: Annotated[Count, Meta(description="Calls let through to try it after that.")] = 1
