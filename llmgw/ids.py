@@ -15,22 +15,29 @@ PREFIXES: Final = ("org_", "tok_", "key_", "cred_")
 """Of what operators name; a name must not look like an id."""
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-_PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
-_SHIFTS: Final = tuple(range(120, -1, -10))
-
-
-_random: list[bytes] = []
-"""Random bytes for the next ids: asking the kernel costs more than all the rest of one."""
+_SHIFTS: Final = tuple(range(45, -1, -5))
+_LETTERS: Final = _ALPHABET.encode() * 8
+"""For each byte, one letter; every letter for as many bytes."""
+_TAIL: Final = 16
 _AT_ONCE: Final = 64
+
+_tails: list[str] = []
+"""Random letters for the next ids: asking the kernel costs more than all the rest of one."""
+_heads: dict[int, str] = {}
+"""The letters of the last millisecond."""
 
 
 def new(kind: Kind, now: float) -> str:
     """A new id of that kind, made at `now` (Unix seconds)."""
     try:
-        random = _random.pop()
+        tail = _tails.pop()
     except IndexError:
-        drawn = os.urandom(10 * _AT_ONCE)
-        random = drawn[:10]
-        _random.extend([drawn[n : n + 10] for n in range(10, len(drawn), 10)])
-    number = int(now * 1000) << 80 | int.from_bytes(random)
-    return f"{kind}_" + "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+        drawn = os.urandom(_TAIL * _AT_ONCE).translate(_LETTERS).decode()
+        tail = drawn[:_TAIL]
+        _tails.extend([drawn[n : n + _TAIL] for n in range(_TAIL, len(drawn), _TAIL)])
+    moment = int(now * 1000)
+    head = _heads.get(moment)
+    if head is None:
+        _heads.clear()
+        head = _heads[moment] = "".join([_ALPHABET[moment >> shift & 31] for shift in _SHIFTS])
+    return f"{kind}_{head}{tail}"

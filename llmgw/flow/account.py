@@ -41,7 +41,8 @@ _UNUSED: Final = Usage()
 class Account(Struct, frozen=True, kw_only=True):
     """One admitted call's money."""
 
-    hold: Hold
+    hold: Hold | None
+    """None where no limit is set."""
     opened: LedgerRow
     """The row as it is to be, should the process die before the call has ended."""
     price: Price | None
@@ -77,14 +78,17 @@ async def open_account(
             param="model",
         )
     limits = gateway.limits_of(key, tags, body.model, target.provider.name, call.time)
-    demand, input_tokens = _demand(gateway, call, target, body, limits, price)
     id = ids.new("call", call.time)
-    lease_s = target.timeouts.total_s + target.drain_s + LEASE_MARGIN_S
-    try:
-        hold = await gateway.meter.reserve(id, demand, call.time, lease_s)
-    except (RateLimitExceeded, BudgetExceeded) as error:
-        error.headers = headers_of(gateway.meter.standing(limits, call.time))
-        raise
+    hold = None
+    if limits:
+        demand = _demand(gateway, call, target, body, limits, price)
+        lease_s = target.timeouts.total_s + target.drain_s + LEASE_MARGIN_S
+        try:
+            hold = await gateway.meter.reserve(id, demand, call.time, lease_s)
+        except (RateLimitExceeded, BudgetExceeded) as error:
+            error.headers = headers_of(gateway.meter.standing(limits, call.time))
+            raise
+    input_tokens = bound.input_estimate(body.raw) if call.operation.name in reported.WIRES else 0
     usage = Usage(input=input_tokens)
     opened = LedgerRow(
         id=id,
@@ -105,7 +109,7 @@ async def open_account(
         error=DIED,
         usage=usage,
         usage_source="estimated",
-        reserved_nano_usd=demand.cost_nano_usd,
+        reserved_nano_usd=0 if hold is None else hold.demand.cost_nano_usd,
         cost_nano_usd=None if price is None else prices.cost(price, usage),
         price_version=None if price is None else price.version,
         latency_ms=0,
@@ -113,7 +117,8 @@ async def open_account(
     try:
         gateway.journal.open(opened)
     except CallError:
-        gateway.meter.release(hold, call.time)
+        if hold is not None:
+            gateway.meter.release(hold, call.time)
         raise
     call.account = Account(
         hold=hold,
@@ -124,16 +129,16 @@ async def open_account(
         headers=headers_of(gateway.meter.standing(limits, call.time)) if limits else (),
     )
     shares = gateway.config.limits.warn_at
-    if shares:
+    if shares and limits:
         gateway.alarm.look(limits, shares, call.time)
 
 
 def _demand(
     gateway: Gateway, call: Call, target: Target, body: Body, limits: tuple[Limit, ...], price: Price | None
-) -> tuple[Demand, int]:
-    """The upper bounds of what the call may use, and the likely size of its input."""
+) -> Demand:
+    """The upper bounds of what the call may use."""
     if call.operation.name not in reported.WIRES:
-        return Demand(limits=limits, tokens=0, cost_nano_usd=0), 0
+        return Demand(limits=limits, tokens=0, cost_nano_usd=0)
     raw = body.raw
     most_in, asked = bound.input_bound(raw, target.model), bound.asked(raw)
     if call.operation.name in reported.WITHOUT_OUTPUT:
@@ -157,8 +162,7 @@ def _demand(
             writes_cache=b"cache_control" in raw,
             hears=b"audio" in raw,
         )
-    demand = Demand(limits=limits, tokens=most_in + most_out, cost_nano_usd=cost)
-    return demand, bound.input_estimate(raw)
+    return Demand(limits=limits, tokens=most_in + most_out, cost_nano_usd=cost)
 
 
 def close_account(gateway: Gateway, call: Call) -> None:
@@ -190,6 +194,9 @@ def close_account(gateway: Gateway, call: Call) -> None:
         first_token_ms=None if call.first_token_s is None else round(call.first_token_s * 1000),
     )
     hold, now = account.hold, call.time + call.total_s
+    if hold is None:
+        gateway.journal.append(row, _nothing_held)
+        return
     tokens, spent = _total(usage), cost or 0
     gateway.meter.leave(hold, tokens=tokens, cost_nano_usd=spent)
 
@@ -200,6 +207,10 @@ def close_account(gateway: Gateway, call: Call) -> None:
             gateway.alarm.look(hold.demand.limits, shares, now)
 
     gateway.journal.append(row, settle)
+
+
+def _nothing_held() -> None:
+    """What a call has to settle that stood under no limit."""
 
 
 def used(call: Call, account: Account) -> tuple[Usage, UsageSource]:

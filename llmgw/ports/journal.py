@@ -52,8 +52,9 @@ class LedgerRow(Struct, frozen=True, kw_only=True):
 class Journal(Protocol):
     """Takes rows and makes them durable, then part of the ledger.
 
-    The guarantee: what `open` or `append` has accepted survives the process being killed at any moment; what
-    `durable` was called for survives the machine's power cut as well. A row reaches the ledger exactly once,
+    The guarantee: what `open` has accepted survives the process being killed at any moment, and so does what `append`
+    has accepted from the event loop's next turn on; until then the call's opened row stands for it. What `durable` was
+    called for survives the machine's power cut as well. A row reaches the ledger exactly once,
     whatever is repeated; while the ledger's store is slow, locked or full, rows wait in a local file. A call that
     was opened and never closed when its process died is in the ledger, by its opened row, as soon as the next
     process has started. None of the methods waits for the store.

@@ -1,8 +1,10 @@
 """The journal: what calls used, in a local file before anything else happens with it.
 
 Each row is a line of the spool, written by the event loop in one `write` of some microseconds: from there on it
-survives the process. A thread syncs what has gathered, and tells the event loop up to where: from there on it
-survives the machine, and counters may settle. Another thread (`LedgerWriter`) takes rows on to the store.
+survives the process. A call that begins is written at once, before anybody is asked; rows of calls that end wait for
+the next such write, or for the end of the loop's turn, and until then the opened row stands for each. A thread syncs
+what has gathered, and tells the event loop up to where: from there on it survives the machine, and counters may
+settle. Another thread (`LedgerWriter`) takes rows on to the store.
 
 A disk that is full, or says no, refuses calls that begin. The row of a call that ends is kept in memory then, as is
 every row that was not synced yet, and is written again, to a new segment, until the disk takes it; these are no more
@@ -31,7 +33,7 @@ from llmgw.standalone.spool import SEGMENT_BYTES, Position, Spool
 
 _log = logging.getLogger("llmgw.store")
 
-GATHER_S: Final = 0.005
+GATHER_S: Final = 0.02
 """How long a line waits for others, that one sync may serve them all."""
 RETRY_S: Final = 0.5
 STOP_S: Final = 5.0
@@ -72,6 +74,8 @@ class SpoolJournal:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open: dict[str, bytes] = {}
         self._ended: dict[str, Ended] = {}
+        self._gathered: list[Ended] = []
+        """To be written in this turn of the loop."""
         self._unsettled: deque[Ended] = deque()
         """In the spool and not synced; in order."""
         self._unwritten: deque[Ended] = deque()
@@ -100,17 +104,17 @@ class SpoolJournal:
     @property
     def unwritten(self) -> Sequence[bytes]:
         """The rows that are accepted and not in the spool, each as the payload of its line."""
-        return [spool.payload(ended.line) for ended in self._unwritten]
+        return [spool.payload(ended.line) for ended in (*self._unwritten, *self._gathered)]
 
     @property
     def waiting(self) -> int:
         """Rows that are not in the store yet."""
-        return len(self._unwritten) + max(0, self._writer.expected - self._writer.taken)
+        return len(self._unwritten) + len(self._gathered) + max(0, self._writer.expected - self._writer.taken)
 
     @property
     def unsettled(self) -> int:
         """Rows of ended calls that are not on the disk yet."""
-        return len(self._unsettled) + len(self._unwritten)
+        return len(self._unsettled) + len(self._unwritten) + len(self._gathered)
 
     @property
     def failures(self) -> int:
@@ -123,7 +127,7 @@ class SpoolJournal:
         if self._broken:
             raise _unavailable("a sync of it failed")
         try:
-            self._write(line)
+            self._write_gathered(line)
         except OSError as error:
             raise _unavailable(error.strerror or str(error)) from error
         self._open[row.id] = line
@@ -141,15 +145,13 @@ class SpoolJournal:
         self._ended[row.id] = ended
         if len(self._ended) > ENDED_LIMIT:
             del self._ended[next(iter(self._ended))]
-        try:
-            if self._broken or self._unwritten:
-                raise OSError("rows are waiting for it")
-            self._write_ended(ended)
-        except OSError as error:
-            if not self._unwritten:
-                _log.error("the journal %s takes no rows: %s", self.folder, error)
+        if self._broken or self._unwritten:
             self._unwritten.append(ended)
             self._retry_later()
+            return
+        self._gathered.append(ended)
+        if len(self._gathered) == 1:
+            self._loop.call_soon(self._end_turn)
 
     def __enter__(self) -> Self:
         try:
@@ -187,6 +189,7 @@ class SpoolJournal:
     ) -> None:
         if self._retry is not None:
             self._retry.cancel()
+        self._end_turn()
         if self._broken or self._unwritten:
             with contextlib.suppress(OSError):
                 self._write_again()
@@ -209,13 +212,41 @@ class SpoolJournal:
         if not self._wake.is_set():
             self._wake.set()
 
-    def _write_ended(self, ended: Ended) -> None:
-        self._write(ended.line)
-        # Not before: a new segment must begin with the call as long as its end is not written.
-        self._open.pop(ended.id, None)
-        self._writer.expected += 1
-        ended.end = self._spool.end
-        self._unsettled.append(ended)
+    def _end_turn(self) -> None:
+        if self._gathered:
+            with contextlib.suppress(OSError):
+                self._write_gathered(b"")
+
+    def _write_gathered(self, line: bytes) -> None:
+        """Write the rows that have gathered, and behind them `line`, in one piece.
+
+        Raises:
+            OSError: the disk does not take them; the rows will be tried again.
+        """
+        gathered = self._gathered
+        if not gathered:
+            self._write(line)
+            return
+        self._gathered = []
+        try:
+            self._write(b"".join([ended.line for ended in gathered]) + line)
+        except OSError as error:
+            if not self._unwritten:
+                _log.error("the journal %s takes no rows: %s", self.folder, error)
+            self._unwritten.extend(gathered)
+            self._retry_later()
+            raise
+        self._written(gathered)
+
+    def _written(self, rows: Sequence[Ended]) -> None:
+        """They are in the spool, if not on the disk."""
+        end = self._spool.end
+        for ended in rows:
+            # Not before: a new segment must begin with the call as long as its end is not written.
+            self._open.pop(ended.id, None)
+            ended.end = end
+        self._writer.expected += len(rows)
+        self._unsettled.extend(rows)
 
     def _write_again(self) -> None:
         """Write what may be lost and what is not written; OSError where it cannot be."""
@@ -228,8 +259,8 @@ class SpoolJournal:
             self._broken = False
             self._wake.set()
         while self._unwritten:
-            self._write_ended(self._unwritten[0])
-            self._unwritten.popleft()
+            self._write(self._unwritten[0].line)
+            self._written((self._unwritten.popleft(),))
         _log.info("the journal %s takes rows again", self.folder)
 
     def _retry_later(self) -> None:

@@ -182,7 +182,8 @@ async def main():
             say("opened", row.id)
             if n % 7:
                 server.journal.append(row, lambda id=row.id: say("safe", id))
-                say("ended", row.id)
+                # Accepted for good by the loop's next turn.
+                asyncio.get_running_loop().call_soon(say, "ended", row.id)
             if n % 50 == 0:
                 await asyncio.sleep(0.001)
 
@@ -221,4 +222,5 @@ async def test_a_process_that_is_killed_loses_nothing(books: Books) -> None:
     assert opened <= set(statuses)
     assert len(set(statuses) - opened) <= 12
     assert all(statuses[id] == 200 for id in ended)
-    assert sum(status == 200 for status in statuses.values()) - len(ended) <= 12
+    # A turn of the loop has 50 calls.
+    assert sum(status == 200 for status in statuses.values()) - len(ended) <= 12 * 50

@@ -178,7 +178,7 @@ async def test_a_full_disk_refuses_calls_and_loses_none(tmp_path: Path, small_di
         assert 50 < len(rows) < 1_000
         for row in rows:
             server.journal.append(row, lambda id=row.id: told.append(id))  # type: ignore[misc]
-        assert server.journal.degraded == "journal"
+        await eventually(lambda: server.journal.degraded == "journal")
         assert await used(server, scope("org", "org_1"), "requests", 0) == len(rows)
         with pytest.raises(DependencyUnavailable):
             server.journal.open(made())
@@ -260,8 +260,10 @@ async def test_a_sync_behind_one_that_failed_says_nothing(
         path = segment(books)
         with unsyncable(path):
             server.journal.append(made(NOW), lambda: told.append(1))
+            await asyncio.sleep(0)
             wait_until(lambda: "not synced" in caplog.text)  # and the event loop stands still
         server.journal.append(made(NOW + 1), lambda: told.append(2))
+        await asyncio.sleep(0)
         wait_until(lambda: len(rows_of(books)) == 1)  # the second: it was synced
         assert told == []
         await eventually(lambda: told == [1, 2])
