@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import statistics
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmgw.dialects import bound, reported
 from llmgw.dialects.bound import Asked
@@ -75,6 +78,91 @@ def test_the_estimate_is_of_the_right_size() -> None:
 
 def request(**members: Any) -> bytes:
     return json.dumps({"model": "m", **members}).encode()
+
+
+COUNTED = json.loads(Path(__file__).with_name("counted.json").read_text())
+"""Texts of many classes, and the tokens that eleven vocabularies make of each. Counted with the vocabularies that the
+packages named under `vocabularies` ship: o200k and cl100k of OpenAI, Gemini, Llama 2 and 3, DeepSeek V3, Qwen 3,
+Mistral v3 and Tekken, and a reconstruction of Claude 3 and Claude 4.8 that was made from counts of its API."""
+TEXTS: dict[str, dict[str, Any]] = COUNTED["texts"]
+ENDS = 3
+"""Tokens before and behind a text, such as the space that some vocabularies begin with. Counted once in a request."""
+WIDE = {"english": 3.3, "english letter": 3.3, "python": 3.7, "json, indented": 3.3}
+either_way = pytest.mark.parametrize("escaped", [False, True], ids=["utf-8", "escaped"])
+
+
+def of_text(text: str, *, escaped: bool = False) -> int:
+    """What a text adds to the bound of a request."""
+
+    def body(content: str) -> bytes:
+        return json.dumps({"messages": [{"content": content}]}, ensure_ascii=escaped).encode()
+
+    return bound.input_bound(body(text), "m") - bound.input_bound(body(""), "m")
+
+
+@either_way
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_vocabulary_makes_more_tokens_of_a_text(name: str, escaped: bool) -> None:
+    """Whatever it is made of, and however its body was encoded."""
+    most = of_text(TEXTS[name]["text"], escaped=escaped) + ENDS
+    assert {who: count for who, count in TEXTS[name]["tokens"].items() if count > most} == {}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_the_bound_of_ordinary_text_is_not_absurd(name: str) -> None:
+    """Or else budgets and limits stop calls that they have room for."""
+    assert of_text(TEXTS[name]["text"]) <= WIDE[name] * min(TEXTS[name]["tokens"].values())
+
+
+@given(st.text(), st.text(), st.booleans())
+def test_more_text_is_never_less(text: str, more: str, escaped: bool) -> None:
+    """Adding to a text does not lower its bound."""
+    assert of_text(text + more, escaped=escaped) >= of_text(text, escaped=escaped)
+
+
+@given(st.text(), st.booleans())
+def test_no_text_is_worth_less_than_half_its_bytes(text: str, escaped: bool) -> None:
+    """So that a text which was made up against a vocabulary of bytes gets past by twice its bound at most."""
+    assert 2 * of_text(text, escaped=escaped) + 1 >= len(text.encode())
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=0xFFFF, exclude_categories=["Cs"])))
+def test_escapes_count_as_what_they_stand_for(text: str) -> None:
+    """The same text has the same bound, whether its client escapes what is not ASCII or not."""
+    assert of_text(text, escaped=True) == of_text(text)
+
+
+@pytest.mark.parametrize("raw", [b'"\\\\u4f60"', b'"\\u4f', b'"\\uzzzz"', b'"\\ud83d"', b'"\\U0010ffff"'])
+def test_what_only_looks_like_an_escape_breaks_nothing(raw: bytes) -> None:
+    """An escaped backslash before a u, a half escape, no hexadecimal, half a pair, another language's escape."""
+    assert bound.input_bound(raw, "m") >= bound.REQUEST + 2
+
+
+@pytest.mark.parametrize("size", [1, 16_383, 16_384, 16_385, 100_000])
+def test_long_texts_are_summed_whole(size: int) -> None:
+    """A digit is one and a half tokens, however many of them there are."""
+    assert abs(of_text("7" * size) - 1.5 * size) <= 1
+
+
+DATA = "QUJD" * 2_500
+PLAIN_TEXT: dict[str, dict[str, Any]] = {
+    "an address of data in a text": {"content": f'<img src="data:image/png;base64,{DATA}"/>'},
+    "a text that is an address of data": {"content": f"data:image/png;base64,{DATA}"},
+    "a document of plain text": {"source": {"type": "text", "data": "7 8 9 " * 1_700}},
+    "an argument of a tool": {"input": {"image": "x", "data": "7,8,9\n" * 1_700}},
+}
+
+
+@pytest.mark.parametrize("name", PLAIN_TEXT)
+def test_text_is_no_medium_for_what_it_quotes(name: str) -> None:
+    """What a model reads as text counts as text, whatever it looks like."""
+    assert bound.input_bound(request(**PLAIN_TEXT[name]), "m") >= 9_500
+
+
+def test_a_medium_may_have_its_slashes_escaped() -> None:
+    """As some clients' JSON does."""
+    raw = request(image_url={"url": f"data:image/png;base64,{DATA}///"}).replace(b"/", b"\\/")
+    assert bound.input_bound(raw, "m") < 3_500
 
 
 def test_media_do_not_count_by_their_length() -> None:

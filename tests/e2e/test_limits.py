@@ -125,7 +125,7 @@ def test_tokens_a_minute_hold_what_a_call_may_use_and_give_the_rest_back(
     """The bound of each call is held while it runs; what it did not use is free when it has ended."""
     key = make_key(house, "--tpm", "300", name="tpm")
     until_known(gateway, key)
-    body = {**CHAT, "max_tokens": 200}
+    body = {**CHAT, "max_tokens": 150}
     assert [ask(gateway, key, body).status_code for _ in range(4)] == [200] * 4  # 14 tokens used each
     refused = ask(gateway, key, {**CHAT, "max_tokens": 400})
     assert refused.status_code == 429 and "token" in refused.json()["error"]["message"]
