@@ -12,7 +12,7 @@ from typing import Final
 
 import yaml
 
-from llmgw.config import cloud_faults, endpoints, limit_faults, not_yet, price_faults
+from llmgw.config import cloud_faults, endpoints, limit_faults, not_yet, price_faults, routing_faults
 from llmgw.config.faults import Faults, Place, nearest
 from llmgw.config.models import Model, Target
 from llmgw.config.nodes import Builder
@@ -283,19 +283,12 @@ class _Checks:
             self._known(place, "provider", provider, self._providers)
 
     def _routes(self) -> None:
-        for section in ("routes", "policies"):
-            names: set[str] = set()
-            for n, item in enumerate(getattr(self._config, section)):
-                if item.name in names:
-                    self._fail((section, n, "name"), "is the name of an earlier one; choose another.")
-                names.add(item.name)
-        flags = self._names("flags")
-        for n, route in enumerate(self._config.routes):
-            provider, _, model = route.to.partition("/")
-            if not (model and self._providers is not None and provider in self._providers):
-                self._known(("routes", n, "to"), "model", route.to, self._models)
-            if route.flag is not None:
-                self._known(("routes", n, "flag"), "flag", route.flag, flags)
+        names = routing_faults.Names(self._models, self._providers, self._names("flags"))
+        for finding in routing_faults.find(self._config, names, self._sound):
+            if finding.severity == "error":
+                self._fail(finding.place, finding.message)
+            else:
+                self._warn(finding.place, finding.message)
 
 
 def _is_provider_name(name: str) -> bool:

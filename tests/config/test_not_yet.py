@@ -14,7 +14,7 @@ SECTIONS = [
     ("breakers: {}", "breakers"),
     ("limits: {on_shared_loss: open}", "limits.on_shared_loss"),
     ("governance: {mode: audit}", "governance"),
-    ("policies: [{name: x, deny: x}]", "policies"),
+    ("policies: [{name: x, deny: x, when: {org: [o]}}]", "policies"),
     ("flags: {f: {default: false}}", "flags"),
     ("admin: {enabled: true}", "admin"),
     ("telemetry: {otlp_endpoint: 'http://x'}", "telemetry.otlp_endpoint"),
