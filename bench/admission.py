@@ -23,6 +23,7 @@ from llmgw.dialects.known import OPENAI
 from llmgw.dialects.openai import CHAT_COMPLETIONS
 from llmgw.flow.account import close_account, open_account
 from llmgw.flow.call import Call
+from llmgw.flow.choose import chosen
 from llmgw.flow.gateway import Gateway
 from llmgw.rules import trace
 from llmgw.rules.access import KeyRecord
@@ -101,8 +102,8 @@ async def _call(gateway: Gateway, key: KeyRecord) -> None:
         attempts=1,
     )
     body = bodies.read(BODY, CHAT_COMPLETIONS.types)
-    target = gateway.target(body.model)
-    await open_account(gateway, call, key, target, body, {})
+    plan = chosen(gateway, call, key, gateway.pool(body.model), key.metadata, {}, body)
+    await open_account(gateway, call, key, key.metadata, plan, body)
     close_account(gateway, call)
 
 

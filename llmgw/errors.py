@@ -64,6 +64,12 @@ class ModelNotAllowed(CallError):
     status, code, source = 403, "model_not_allowed", "client"
 
 
+class PolicyDenied(CallError):
+    """A policy of the operator's refuses the call; the message is the policy's own."""
+
+    status, code, source = 403, "policy_denied", "client"
+
+
 class OrgSuspended(CallError):
     status, code, source = 403, "org_suspended", "client"
 
@@ -160,6 +166,12 @@ class GatewayStopping(CallError):
     """The process is shutting down and its drain's time is up."""
 
     status, code, source, retry = 503, "gateway_stopping", "gateway", True
+
+
+class NoTarget(CallError):
+    """Every target of the model is left alone just now; `retry_after_s` says until when."""
+
+    status, code, source, retry = 503, "no_target_available", "upstream", True
 
 
 class DependencyUnavailable(CallError):

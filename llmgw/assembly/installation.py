@@ -14,7 +14,7 @@ from typing import Self
 
 from llmgw.assembly.providers import provider
 from llmgw.assembly.stores import open_kms, store_path
-from llmgw.assembly.targets import target
+from llmgw.assembly.targets import pool
 from llmgw.config.read import load
 from llmgw.config.schema import Config
 from llmgw.dialects.dialect import ModelCard
@@ -23,7 +23,9 @@ from llmgw.flow.alarm import Alarm
 from llmgw.flow.gateway import MODEL_CREATED, Gateway
 from llmgw.flow.watch import Watch
 from llmgw.rules import limits
+from llmgw.rules.governance import Policies
 from llmgw.rules.price_book import PriceBook
+from llmgw.rules.route import Routes
 from llmgw.standalone.directory import SqliteDirectory
 from llmgw.standalone.journal import SpoolJournal
 from llmgw.standalone.ledger import SqliteLedger
@@ -92,10 +94,10 @@ class Installation:
         """A gateway for `config`; transports of providers that did not change are taken from `previous`."""
         providers = {name: provider(name, settings, previous) for name, settings in config.providers.items()}
         prices = PriceBook(config.prices)
-        targets = {name: target(name, model, providers, prices) for name, model in config.models.items()}
+        pools = {name: pool(name, config, providers, prices) for name in config.models}
         cards = {
-            name: ModelCard(id=name, owned_by=chosen.provider.name, created=MODEL_CREATED)
-            for name, chosen in targets.items()
+            name: ModelCard(id=name, owned_by=made.targets[0].provider.name, created=MODEL_CREATED)
+            for name, made in pools.items()
         }
         return Gateway(
             config=config,
@@ -107,10 +109,12 @@ class Installation:
             alarm=self.alarm,
             watch=previous.watch if previous is not None else Watch(),
             providers=providers,
-            targets=targets,
+            pools=pools,
             cards=cards,
             prices=prices,
             direct={},
+            routes=Routes(config.routes),
+            policies=Policies(config.policies, config.governance),
             limits=limits.read(config.limits),
             applied={},
         )

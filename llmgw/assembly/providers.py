@@ -14,8 +14,8 @@ from llmgw.dialects.auth import credential
 from llmgw.dialects.codec import Codec
 from llmgw.dialects.hosts import Host
 from llmgw.dialects.known import CODECS, OF_PROVIDERS
-from llmgw.flow.gateway import Gateway, Provider
-from llmgw.ports import Header, Signer, Upstream
+from llmgw.flow.gateway import Gateway, Provider, ProviderKey
+from llmgw.ports import Signer, Upstream
 from llmgw.upstream.http1 import Http1Client
 from llmgw.upstream.httpx_transport import HttpxTransport
 from llmgw.upstream.signing.google import GoogleTokens
@@ -37,10 +37,7 @@ def provider(name: str, settings: providers.Provider, previous: Gateway | None) 
     simulated = settings.dialect == "simulator"
     host = _host(settings)
     query = host.query if settings.api_version is None else f"api-version={settings.api_version}"
-    headers: tuple[Header, ...] = ()
     signer = kept.signer if kept is not None and upstream is kept.upstream else _signer(settings, host)
-    if settings.api_key is not None and signer is None:
-        headers = credential(host.auth, settings.api_key.reveal())
     return Provider(
         name=name,
         dialects=_SIMULATED if simulated else frozenset({settings.dialect}),
@@ -50,14 +47,25 @@ def provider(name: str, settings: providers.Provider, previous: Gateway | None) 
         base_path=b"" if simulated else urlsplit(base_url(settings)).path.rstrip("/").encode(),
         full_paths=simulated,
         timeouts=settings.timeouts,
-        headers=headers,
-        secret=None if signer is None else settings.api_key,
+        keys=_keys(name, settings, host, signer is not None),
         signer=signer,
-        credential=settings.credential,
         codec=codec(settings.api) or OF_PROVIDERS[host.dialect],
         capabilities=settings.capabilities,
         drops=settings.on_unsupported == "drop",
     )
+
+
+def _keys(name: str, settings: providers.Provider, host: Host, signs: bool) -> tuple[ProviderKey, ...]:
+    if settings.stored:
+        return tuple(ProviderKey(name=f"{name}:{stored}", stored=stored) for stored in settings.stored)
+    return tuple(
+        ProviderKey(
+            name=f"{name}:{number}",
+            headers=() if signs else credential(host.auth, secret.reveal()),
+            secret=secret if signs else None,
+        )
+        for number, secret in enumerate(settings.secrets, 1)
+    ) or (ProviderKey(name=f"{name}:none"),)
 
 
 _SIMULATED: Final = frozenset({"openai", "anthropic"})

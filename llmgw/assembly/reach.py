@@ -50,7 +50,8 @@ async def _ask(name: str, settings: providers.Provider) -> Reach:
         return Reach()
     provider = make(name, settings, None)
     path = provider.base_path + (_LISTS[settings.dialect] if provider.signer is None else b"/")
-    headers = (*provider.headers, (b"accept-encoding", b"identity"))
+    key = provider.keys[0]
+    headers = (*key.headers, (b"accept-encoding", b"identity"))
     if settings.dialect == "anthropic":
         headers += ((b"anthropic-version", VERSION),)
     answer = _Answer()
@@ -58,8 +59,8 @@ async def _ask(name: str, settings: providers.Provider) -> Reach:
     try:
         async with asyncio.timeout(settings.timeouts.connect_s + REACH_S):
             request = UpstreamRequest(method=b"GET", target=path, headers=headers, body=b"")
-            if provider.signer is not None and provider.secret is not None:
-                signed = await provider.signer.headers(provider.secret, request, time.time())
+            if provider.signer is not None and key.secret is not None:
+                signed = await provider.signer.headers(key.secret, request, time.time())
                 request = msgspec.structs.replace(request, headers=(*headers, *signed))
             transfer = await provider.upstream.send(
                 request, answer, connect_timeout_s=settings.timeouts.connect_s
@@ -74,7 +75,7 @@ async def _ask(name: str, settings: providers.Provider) -> Reach:
         await provider.aclose()
     skew = None if date is None else time.time() - parsedate_to_datetime(date).timestamp()
     return Reach(
-        proven=settings.api_key is not None, status=status, wait_s=time.monotonic() - began, clock_skew_s=skew
+        proven=bool(settings.secrets), status=status, wait_s=time.monotonic() - began, clock_skew_s=skew
     )
 
 

@@ -1,21 +1,49 @@
-"""The targets of the configured models."""
+"""The pools and targets of the configured models."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from llmgw.assembly.providers import codec
 from llmgw.config import models
 from llmgw.config.providers import Timeouts
-from llmgw.flow.gateway import Provider, Target, target_of
+from llmgw.config.schema import Config
+from llmgw.flow.gateway import Pool, Provider, Target, pool_of, target_of
 from llmgw.rules import catalogue
 from llmgw.rules.price_book import PriceBook
+from llmgw.rules.region import region
 
 
-def target(name: str, model: models.Model, providers: dict[str, Provider], prices: PriceBook) -> Target:
-    """The target of the model that clients call `name`."""
-    written = model.targets[0]
-    settings = models.Target(use=written) if isinstance(written, str) else written
+def pool(name: str, config: Config, providers: Mapping[str, Provider], prices: PriceBook) -> Pool:
+    """What serves the model that clients call `name`."""
+    found: dict[str, Target] = {}
+    for target in _targets(name, config, providers, prices):
+        found.setdefault(target.name, target)
+    return pool_of(name, tuple(found.values()), config.models[name])
+
+
+def _targets(
+    name: str, config: Config, providers: Mapping[str, Provider], prices: PriceBook
+) -> Iterator[Target]:
+    """Those of the model, and of the pools in it in their place; what a pool says of its targets is its own."""
+    for written in config.models[name].targets:
+        one = models.Target(use=written) if isinstance(written, str) else written
+        if one.use in config.models:
+            yield from _targets(one.use, config, providers, prices)
+        else:
+            yield _target(name, one, config, providers, prices)
+
+
+def _target(
+    name: str,
+    settings: models.Target,
+    config: Config,
+    providers: Mapping[str, Provider],
+    prices: PriceBook,
+) -> Target:
+    model = config.models[name]
     provider_name, _, model_id = settings.use.partition("/")
     provider = providers[provider_name]
     overrides = msgspec.structs.asdict(settings.timeouts)
@@ -27,6 +55,7 @@ def target(name: str, model: models.Model, providers: dict[str, Provider], price
         model_id,
         timeouts=timeouts,
         codec=codec(settings.api),
+        region=region(config.providers[provider_name], model_id),
         capabilities=model.capabilities,
         drops=None if model.on_unsupported is None else model.on_unsupported == "drop",
         drain_s=model.drain_s if model.on_disconnect == "drain" else 0.0,

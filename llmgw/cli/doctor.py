@@ -108,7 +108,7 @@ def _store(config: Config, base: Path) -> Iterator[Check]:
 
 def _holds_secrets(config: Config) -> bool:
     """Whether a provider's secret came from the configuration: perhaps it stands there in the clear."""
-    return any(provider.api_key is not None for provider in config.providers.values())
+    return any(provider.secrets for provider in config.providers.values())
 
 
 def _private(name: str, path: Path) -> Check:

@@ -40,6 +40,9 @@ _DIALECTS: Final[Mapping[str, str]] = {
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 _LOCAL: Final = frozenset({"ollama", "vllm", "lmstudio"})
 """Hosts that run on one's own machine, without a secret unless told to."""
+_SECRETS: Final = ("api_key", "api_keys", "credential", "credentials")
+_OF_UPSTREAMS: Final = ("base_url", *_SECRETS, "proxy", "region", "project", "location")
+"""Settings that the simulator has no use for."""
 _MODEL_ID_LIMIT: Final = 256
 
 
@@ -185,21 +188,21 @@ class _Checks:
         if not self._sound((*place, "dialect")):
             return
         if provider.dialect == "simulator":
-            for field in ("base_url", "api_key", "credential", "proxy", "region", "project", "location"):
-                if getattr(provider, field) is not None:
+            for field in _OF_UPSTREAMS:
+                if getattr(provider, field):
                     self._fail((*place, field), "has no meaning for the simulator; leave it out.")
             return
         if provider.simulator is not None:
             self._fail((*place, "simulator"), "goes with dialect: simulator.")
-        if provider.api_key is not None and provider.credential is not None:
-            self._fail((*place, "credential"), "and api_key exclude each other; keep one.")
+        given = [field for field in _SECRETS if getattr(provider, field)]
+        for field in given[1:]:
+            self._fail((*place, field), f"and {given[0]} exclude each other; keep one.")
         self._proxy(place, provider)
         self._api(place, provider)
         self._cloud(place, provider)
         host = self._base_url(place, provider)
-        secret = provider.api_key is not None or provider.credential is not None
         public = (provider.base_url is None and provider.host not in _LOCAL) or host in _PUBLIC_HOSTS
-        if public and not secret and self._sound(place):
+        if public and not given and self._sound(place):
             self._warn(place, "has no secret; give it api_key: ${VARIABLE}, or credential: NAME.")
 
     def _api(self, place: Place, provider: Provider) -> None:
@@ -277,6 +280,8 @@ class _Checks:
 
     def _target(self, place: Place, use: str) -> None:
         provider, _, model = use.partition("/")
+        if use in self._config.models:
+            return
         if not provider or not _is_model_id(model):
             self._fail(place, "must be provider/model, such as openai/gpt-4o.")
         else:

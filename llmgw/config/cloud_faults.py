@@ -43,8 +43,11 @@ def find(provider: Provider) -> Iterator[Fault]:
                 yield field, "goes with host: vertex or host: vertex-anthropic."
         if _is_vertex(url):
             yield "base_url", "is Vertex AI's; add host: vertex, or host: vertex-anthropic."
-    if provider.api_key is not None:
-        yield from _secret(provider, provider.api_key.reveal(), bedrock, vertex)
+    field = "api_keys" if provider.api_keys else "api_key"
+    for secret in provider.secrets:
+        problem = _problem(provider, secret.reveal(), bedrock, vertex)
+        if problem is not None:
+            yield field, problem
 
 
 def _required(field: str, value: str | None, form: Callable[[str], object], what: str) -> Iterator[Fault]:
@@ -54,21 +57,20 @@ def _required(field: str, value: str | None, form: Callable[[str], object], what
         yield field, f"must be {what}."
 
 
-def _secret(provider: Provider, text: str, bedrock: bool, vertex: bool) -> Iterator[Fault]:
+def _problem(provider: Provider, text: str, bedrock: bool, vertex: bool) -> str | None:
+    """What is wrong with a secret."""
     try:
         if bedrock:
             accounts.aws(text)
         elif vertex:
             token_uri = getattr(accounts.google(text), "token_uri", accounts.GOOGLE_TOKEN_URI)
             if not provider.allow_private and not accounts.is_google(token_uri):
-                yield (
-                    "api_key",
-                    "names a token_uri that is not Google's; if it is meant, add allow_private: true.",
-                )
+                return "names a token_uri that is not Google's; if it is meant, add allow_private: true."
         elif text.startswith("{"):
-            yield "api_key", "is a JSON document, which goes with dialect: bedrock and host: vertex alone."
+            return "is a JSON document, which goes with dialect: bedrock and host: vertex alone."
     except ValueError as error:
-        yield "api_key", str(error)
+        return str(error)
+    return None
 
 
 def _is_vertex(base_url: str) -> bool:

@@ -28,19 +28,14 @@ def _differs_from(default: object) -> Callable[[Any], bool]:
 
 
 NOT_YET: Final[Mapping[Place, tuple[Callable[[Any], bool], str]]] = {
-    ("routes",): (_always, "calls go to the model they ask for"),
     ("breakers",): (_always, "a failing provider is asked again each time"),
     ("limits", "on_shared_loss"): (_differs_from("local"), "there is no Redis that could be lost"),
-    ("governance",): (_always, "no policy is enforced"),
-    ("policies",): (_always, "no call is refused for them"),
     ("flags",): (_always, "nothing reads them"),
     ("admin",): (_always, "there is no control-plane listener"),
     ("telemetry", "otlp_endpoint"): (_differs_from(_TELEMETRY.otlp_endpoint), "traces are not exported"),
     ("telemetry", "sample"): (_differs_from(_TELEMETRY.sample), "traces are not exported"),
     ("telemetry", "content"): (_differs_from(_TELEMETRY.content), "no content is kept"),
-    ("models", "*", "targets"): (lambda targets: len(targets) > 1, "only the first target is used"),
     ("models", "*", "strategy"): (_differs_from("fallback"), "the first target is used"),
-    ("models", "*", "retries"): (_always, "each call is tried once"),
 }
 """Where a setting stands (`*`: any name), when it counts, and what happens instead."""
 

@@ -129,9 +129,19 @@ class Provider(Section):
             "vertex-anthropic: the JSON of a service account or of gcloud auth application-default login."
         ),
     ] = None
+    api_keys: Annotated[
+        tuple[Secret, ...],
+        Meta(
+            description="Several instead of api_key. One that the provider refuses (401, 402, 403) is left alone for a "
+            "while, and the next is used."
+        ),
+    ] = ()
     credential: Annotated[
         Text | None, Meta(description="Name of a stored, encrypted secret (llmgw credentials set).")
     ] = None
+    credentials: Annotated[
+        tuple[Text, ...], Meta(description="Several instead of credential, used as api_keys are.")
+    ] = ()
     timeouts: Timeouts = Timeouts()
     transport: Annotated[
         Literal["http1", "httpx"],
@@ -159,3 +169,13 @@ class Provider(Section):
         ),
     ] = "refuse"
     capabilities: Capabilities = Capabilities()
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """The secrets in the file, in the order of their use."""
+        return self.api_keys if self.api_key is None else (self.api_key,)
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """The names of stored secrets, in the order of their use."""
+        return self.credentials if self.credential is None else (self.credential,)

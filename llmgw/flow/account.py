@@ -15,17 +15,18 @@ from msgspec.structs import replace
 
 from llmgw import ids
 from llmgw.canonical import NOTHING, Usage
-from llmgw.dialects import bound, reported
+from llmgw.dialects import bound
 from llmgw.dialects.body import Body
-from llmgw.errors import BudgetExceeded, CallError, ModelNotAllowed, RateLimitExceeded
+from llmgw.errors import BudgetExceeded, CallError, RateLimitExceeded
+from llmgw.flow.attempt import Attempt
 from llmgw.flow.call import Call
+from llmgw.flow.choose import Plan
 from llmgw.flow.gateway import Gateway, Target
 from llmgw.flow.quota import headers_of
 from llmgw.ports import Header, Hold, LedgerRow, UsageSource
 from llmgw.rules import price as prices
-from llmgw.rules import tags as call_tags
 from llmgw.rules.access import KeyRecord
-from llmgw.rules.demand import Demand, Limit
+from llmgw.rules.demand import Demand
 from llmgw.rules.price import Price, in_force
 
 LEASE_MARGIN_S: Final = 60.0
@@ -38,20 +39,36 @@ DIED: Final = "gateway_died"
 _UNUSED: Final = Usage()
 
 
-class Account(Struct, frozen=True, kw_only=True):
+class Spent(Struct, frozen=True, kw_only=True):
+    """What one try has used."""
+
+    provider: str
+    usage: Usage
+    cost_nano_usd: int | None
+
+
+class Account(Struct, kw_only=True):
     """One admitted call's money."""
 
     hold: Hold | None
-    """None where no limit is set."""
+    """Of what the call may use at all; None where no limit is set."""
+    provider_holds: dict[str, Hold]
+    """Of limits of providers that were asked in turn, by their names; those of an only one are in `hold`."""
+    demand: Demand | None
     opened: LedgerRow
     """The row as it is to be, should the process die before the call has ended."""
     price: Price | None
+    """Of the target that is asked now."""
     asked_price: Price | None
     """Of the model that the client asked for by name, where another one serves it."""
+    shadow_price: Price | None
+    """Of the target that a route in shadow would have sent the call to."""
     input_tokens: int
     """Estimated."""
     headers: Sequence[Header]
     """x-ratelimit-*, for the answer."""
+    failed: list[Spent]
+    """Tries that failed and that their providers reported a usage of."""
 
     def cost(self, usage: Usage, service_tier: str | None) -> int | None:
         """Nano-dollars; None where the price is not known."""
@@ -59,36 +76,26 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 async def open_account(
-    gateway: Gateway, call: Call, key: KeyRecord, target: Target, body: Body, fields: Mapping[bytes, bytes]
+    gateway: Gateway, call: Call, key: KeyRecord, tags: Mapping[str, str], plan: Plan, body: Body
 ) -> None:
     """Reserve what the call may use at most and write down that it begins.
 
     Raises:
-        InvalidRequest: its tags are malformed.
-        ModelNotAllowed: the model has no known price, and only priced ones are served.
         RateLimitExceeded, BudgetExceeded: a limit does not have that much left.
         DependencyUnavailable: it cannot be counted or written down.
     """
-    tags = call_tags.of_call(key.metadata, fields.get(call_tags.HEADER))
-    price = in_force(target.prices, call.time)
-    if price is None and gateway.config.limits.require_pricing:
-        raise ModelNotAllowed(
-            f"The price of the model {body.model!r} is not known, and only priced models are served here; the "
-            "gateway's operator can give it one (prices).",
-            param="model",
-        )
-    limits = gateway.limits_of(key, tags, body.model, target.provider.name, call.time)
+    targets = plan.targets
+    first = targets[0]
+    price = in_force(first.prices, call.time)
+    limits = gateway.limits_of(key, tags, body.model, first.provider.name, call.time)
+    if len(targets) > 1:
+        limits = tuple([limit for limit in limits if limit.scope.kind != "provider"])
     id = ids.new("call", call.time)
-    hold = None
-    if limits:
-        demand = _demand(gateway, call, target, body, limits, price)
-        lease_s = target.timeouts.total_s + target.drain_s + LEASE_MARGIN_S
-        try:
-            hold = await gateway.meter.reserve(id, demand, call.time, lease_s)
-        except (RateLimitExceeded, BudgetExceeded) as error:
-            error.headers = headers_of(gateway.meter.standing(limits, call.time))
-            raise
-    input_tokens = bound.input_estimate(body.raw) if call.operation.name in reported.WIRES else 0
+    demand = hold = None
+    if limits or (len(targets) > 1 and gateway.limits.providers):
+        demand = plan.forecast.demand(targets, limits)
+        hold = await _reserve(gateway, call, first, id, demand)
+    input_tokens = plan.forecast.input_tokens
     usage = Usage(input=input_tokens)
     opened = LedgerRow(
         id=id,
@@ -101,15 +108,16 @@ async def open_account(
         tags=dict(tags),
         endpoint=call.endpoint,
         model_asked=body.model,
-        model=target.model,
-        provider=target.provider.name,
+        model=first.model,
+        provider=first.provider.name,
+        route=call.route,
         attempts=1,
         streamed=body.stream,
         status=500,
         error=DIED,
         usage=usage,
         usage_source="estimated",
-        reserved_nano_usd=0 if hold is None else hold.demand.cost_nano_usd,
+        reserved_nano_usd=0 if demand is None else demand.cost_nano_usd,
         cost_nano_usd=None if price is None else prices.cost(price, usage),
         price_version=None if price is None else price.version,
         latency_ms=0,
@@ -122,47 +130,58 @@ async def open_account(
         raise
     call.account = Account(
         hold=hold,
+        provider_holds={},
+        demand=demand,
         opened=opened,
         price=price,
-        asked_price=in_force(target.asked_prices, call.time),
+        asked_price=in_force(plan.asked_prices or first.asked_prices, call.time),
+        shadow_price=in_force(plan.shadow_prices, call.time),
         input_tokens=input_tokens,
         headers=headers_of(gateway.meter.standing(limits, call.time)) if limits else (),
+        failed=[],
     )
     shares = gateway.config.limits.warn_at
     if shares and limits:
         gateway.alarm.look(limits, shares, call.time)
 
 
-def _demand(
-    gateway: Gateway, call: Call, target: Target, body: Body, limits: tuple[Limit, ...], price: Price | None
-) -> Demand:
-    """The upper bounds of what the call may use."""
-    if call.operation.name not in reported.WIRES:
-        return Demand(limits=limits, tokens=0, cost_nano_usd=0)
-    raw = body.raw
-    most_in, asked = bound.input_bound(raw, target.model), bound.asked(raw)
-    if call.operation.name in reported.WITHOUT_OUTPUT:
-        most_out = 0
-    elif asked.tokens is not None:
-        most_out = asked.tokens
-    else:
-        share = gateway.config.limits.output_share
-        most_out = bound.output_assumed(target.capabilities.max_output, share) * asked.alternatives
-        # A call that says nothing of its output must not be too large for a limit that it may well keep to.
-        smallest = min((limit.amount for limit in limits if limit.measure == "tokens"), default=None)
-        if smallest is not None:
-            most_out = min(most_out, max(smallest - most_in, 0))
-    cost = 0
-    if price is not None:
-        cost = prices.bound(
-            price,
-            most_in,
-            most_out,
-            service_tier=asked.service_tier,
-            writes_cache=b"cache_control" in raw,
-            hears=b"audio" in raw,
+async def _reserve(gateway: Gateway, call: Call, target: Target, id: str, demand: Demand) -> Hold:
+    lease_s = target.timeouts.total_s + target.drain_s + LEASE_MARGIN_S
+    try:
+        return await gateway.meter.reserve(id, demand, call.time, lease_s)
+    except (RateLimitExceeded, BudgetExceeded) as error:
+        error.headers = headers_of(gateway.meter.standing(demand.limits, call.time))
+        raise
+
+
+async def turn_to(gateway: Gateway, call: Call, key: KeyRecord, plan: Plan, target: Target) -> None:
+    """Another target is asked next: what it costs counts from here on, and its provider's limits hold for it.
+
+    Raises:
+        RateLimitExceeded, BudgetExceeded, DependencyUnavailable: as `open_account`.
+    """
+    account = call.account
+    assert account is not None
+    account.price = in_force(target.prices, call.time)
+    account.asked_price = in_force(plan.asked_prices or target.asked_prices, call.time)
+    name = target.provider.name
+    if account.demand is None or name not in gateway.limits.providers or name in account.provider_holds:
+        return
+    opened = account.opened
+    limits = gateway.limits_of(key, opened.tags, opened.model_asked, name, call.time)
+    limits = tuple([limit for limit in limits if limit.scope.kind == "provider"])
+    demand = replace(account.demand, limits=limits)
+    account.provider_holds[name] = await _reserve(gateway, call, target, f"{opened.id}@{name}", demand)
+
+
+def note_failed_try(call: Call, attempt: Attempt) -> None:
+    """A try has failed, and there will be another one: what its provider reports is on the bill all the same."""
+    account, report = call.account, attempt.report
+    if account is not None and report is not None and _is_sensible(report.usage, attempt.said_bytes):
+        cost = account.cost(report.usage, report.service_tier)
+        account.failed.append(
+            Spent(provider=attempt.target.provider.name, usage=report.usage, cost_nano_usd=cost)
         )
-    return Demand(limits=limits, tokens=most_in + most_out, cost_nano_usd=cost)
 
 
 def close_account(gateway: Gateway, call: Call) -> None:
@@ -178,11 +197,16 @@ def close_account(gateway: Gateway, call: Call) -> None:
         cost = account.cost(usage, call.service_tier)
         asked = account.asked_price
         asked_cost = None if asked is None else prices.cost(asked, usage, call.service_tier)
+    last = Spent(provider=call.provider or account.opened.provider, usage=usage, cost_nano_usd=cost)
+    for spent in account.failed:
+        usage = usage + spent.usage
+        cost = None if cost is None or spent.cost_nano_usd is None else cost + spent.cost_nano_usd
+        source = "reported" if last.usage is _UNUSED else source
     call.usage, call.usage_source, call.cost_nano_usd = usage, source, cost
     row = replace(
         account.opened,
         model=call.model or account.opened.model,
-        provider=call.provider or account.opened.provider,
+        provider=last.provider,
         attempts=call.attempts,
         status=call.status,
         error=call.error,
@@ -190,21 +214,28 @@ def close_account(gateway: Gateway, call: Call) -> None:
         usage_source=source,
         cost_nano_usd=cost,
         asked_cost_nano_usd=asked_cost,
+        price_version=None if account.price is None else account.price.version,
         latency_ms=round(call.total_s * 1000),
         first_token_ms=None if call.first_token_s is None else round(call.first_token_s * 1000),
     )
-    hold, now = account.hold, call.time + call.total_s
-    if hold is None:
+    now = call.time + call.total_s
+    ends = [] if account.hold is None else [(account.hold, usage.total, cost or 0)]
+    for name, hold in account.provider_holds.items():
+        there = [spent for spent in (*account.failed, last) if spent.provider == name]
+        tokens = sum([spent.usage.total for spent in there])
+        ends.append((hold, tokens, sum([spent.cost_nano_usd or 0 for spent in there])))
+    if not ends:
         gateway.journal.append(row, _nothing_held)
         return
-    tokens, spent = _total(usage), cost or 0
-    gateway.meter.leave(hold, tokens=tokens, cost_nano_usd=spent)
+    for hold, tokens, spent_nano_usd in ends:
+        gateway.meter.leave(hold, tokens=tokens, cost_nano_usd=spent_nano_usd)
 
     def settle() -> None:
-        gateway.meter.settle(hold, tokens=tokens, cost_nano_usd=spent, now=now)
         shares = gateway.config.limits.warn_at
-        if shares:
-            gateway.alarm.look(hold.demand.limits, shares, now)
+        for hold, tokens, spent_nano_usd in ends:
+            gateway.meter.settle(hold, tokens=tokens, cost_nano_usd=spent_nano_usd, now=now)
+            if shares:
+                gateway.alarm.look(hold.demand.limits, shares, now)
 
     gateway.journal.append(row, settle)
 
@@ -228,19 +259,5 @@ def used(call: Call, account: Account) -> tuple[Usage, UsageSource]:
 def _is_sensible(usage: Usage, said_bytes: int) -> bool:
     """Whether a report can be believed: it says something, no more than anybody could use, and not nothing of an
     answer that had words."""
-    total = _total(usage)
+    total = usage.total
     return 0 < total <= ABSURD or (total == 0 and not said_bytes and usage.input is not None)
-
-
-def _total(usage: Usage) -> int:
-    """Tokens of all buckets; written out, for it is asked at the end of every call."""
-    return (
-        (usage.input or 0)
-        + (usage.cache_read or 0)
-        + (usage.cache_write_5m or 0)
-        + (usage.cache_write_1h or 0)
-        + (usage.input_audio or 0)
-        + (usage.output or 0)
-        + (usage.reasoning or 0)
-        + (usage.output_audio or 0)
-    )

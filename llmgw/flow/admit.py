@@ -12,7 +12,7 @@ from llmgw.dialects import body as bodies
 from llmgw.dialects.body import Body
 from llmgw.errors import InvalidApiKey
 from llmgw.flow.call import Call, Stage
-from llmgw.flow.gateway import Gateway, Target
+from llmgw.flow.gateway import Gateway, Pool
 from llmgw.keyring import virtual_key
 from llmgw.keyring.virtual_key import Presented
 from llmgw.ports import Directory
@@ -67,8 +67,8 @@ async def authenticate(
     return record
 
 
-def admit(gateway: Gateway, call: Call, key: KeyRecord, model: str | None, raw: bytes) -> tuple[Body, Target]:
-    """Read the body and choose the target for an authenticated caller; notes both in `call`.
+def admit(gateway: Gateway, call: Call, key: KeyRecord, model: str | None, raw: bytes) -> tuple[Body, Pool]:
+    """Read the body of an authenticated caller and find what serves its model.
 
     Args:
         model: from the path, where the API has it there.
@@ -83,10 +83,8 @@ def admit(gateway: Gateway, call: Call, key: KeyRecord, model: str | None, raw: 
     else:
         body = bodies.read_nameless(raw, call.operation.types, model, call.operation.streams)
     call.streamed = body.stream
-    target = gateway.target(body.model)
+    pool = gateway.pool(body.model)
     call.model_asked = body.model
     access.require_model(key, body.model)
-    call.provider = target.provider.name
-    call.model = target.model
     call.enter(Stage.ADMITTED)
-    return body, target
+    return body, pool

@@ -1,16 +1,18 @@
 """What of a provider's answer reaches the client, and what the gateway makes of a failure.
 
-Pure. Headers pass by an allow-list: what a client of the provider can use, and nothing that speaks of the
+Headers pass by an allow-list: what a client of the provider can use, and nothing that speaks of the
 gateway's own account (organisation, cookies) or of one hop (RFC 9110 section 7.6.1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from time import time
 from typing import Final
 
 from llmgw.dialects.dialect import Dialect, Header
 from llmgw.errors import CallError, UpstreamCredentials, UpstreamFailed
+from llmgw.rules import retry
 
 _PASSED: Final = frozenset(
     {
@@ -122,8 +124,5 @@ def unreadable(head: Head) -> UpstreamFailed:
 
 
 def retry_after_s(headers: Iterable[Header]) -> float | None:
-    """The provider's `retry-after`, where it is a number of seconds."""
-    for name, value in headers:
-        if name == b"retry-after" and value.isdigit():
-            return float(value)
-    return None
+    """The pause that the provider asks for, from now on."""
+    return retry.retry_after_s(headers, time())

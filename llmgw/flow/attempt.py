@@ -11,15 +11,17 @@ limit), so that a provider which breaks off in the middle is an honest 502 and n
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container
 from time import monotonic
 from typing import Final
 
 from llmgw.config.budget import dollars_text
 from llmgw.config.providers import Timeouts
 from llmgw.dialects.reported import Report
-from llmgw.errors import CallError, ClientGone, UpstreamFailed, UpstreamTimeout
-from llmgw.flow.answer import Head
+from llmgw.errors import CallError, ClientGone, UpstreamFailed, UpstreamRefused, UpstreamTimeout
+from llmgw.flow.answer import Head, retry_after_s
 from llmgw.flow.call import Call, Stage
+from llmgw.flow.gateway import Target
 from llmgw.flow.passage import Passage
 from llmgw.flow.relay import Relay
 from llmgw.flow.watch import Watch
@@ -42,40 +44,64 @@ class Attempt:
 
     __slots__ = (
         "_began_at", "_call", "_client", "_done", "_drain_s", "_drains_until", "_extra", "_fails", "_head",
-        "_heard", "_held", "_held_bytes", "_last_at", "_passage", "_paused", "_relay", "_report", "_tail",
-        "_timeouts", "_transfer", "_watch",
+        "_heard", "_held", "_held_bytes", "_keeps", "_last_at", "_paused", "_relay", "_tail", "_timeouts",
+        "_transfer", "_watch", "delivered", "ended_at", "first_at", "kept", "passage", "report", "said_bytes",
+        "sent_at", "status", "target",
     )  # fmt: skip
 
     def __init__(
         self,
         call: Call,
+        target: Target,
         passage: Passage,
         client: Client,
         timeouts: Timeouts,
         extra: tuple[Header, ...],
         watch: Watch,
-        drain_s: float = 0.0,
+        keeps: Container[int] = (),
     ) -> None:
-        """`drain_s`: for how long the answer is read on when the client has left."""
+        """
+        Args:
+            timeouts: the target's, as far as the call's own limit leaves them.
+            extra: header fields of the answer, besides the provider's.
+            keeps: statuses of answers that are the client's and yet fail the try, for there may be another one; such
+                an answer is kept.
+        """
+        self.target = target
+        self.passage = passage
         self._call = call
-        self._passage = passage
         self._client = client
         self._timeouts = timeouts
         self._extra = extra
         self._watch = watch
+        self._keeps = keeps
         self._done: asyncio.Future[CallError | None] = watch.loop.create_future()
         self._transfer: Transfer | None = None
         self._fails = False
         self._relay: Relay | None = None
-        self._report: Report | None = None
         self._tail = b""
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._heard = False
         self._last_at = self._began_at = 0.0
         self._paused = False
-        self._drain_s = drain_s
+        self._drain_s = target.drain_s
         self._drains_until: float | None = None
+        # What became of it. Times are of `time.monotonic`.
+        self.sent_at = 0.0
+        self.first_at: float | None = None
+        """When the first content of a stream came, or a plain answer was whole."""
+        self.ended_at: float | None = None
+        self.status: int | None = None
+        """The provider's."""
+        self.delivered = False
+        """Whether the request has reached the provider, as far as that can be known here."""
+        self.report: Report | None = None
+        """What the provider reports of the usage."""
+        self.said_bytes = 0
+        """How much text of the model has come."""
+        self.kept = False
+        """Whether an answer is kept that may yet be passed on."""
 
     async def run(self, upstream: Upstream, request: UpstreamRequest) -> None:
         """Send `request` and see the answer through to the client.
@@ -85,15 +111,14 @@ class Attempt:
         """
         call, limits = self._call, self._timeouts
         self._client.attach(self)
-        call.sent_at = self._last_at = monotonic()
-        call.attempts += 1
-        call.enter(Stage.SENT)
-        total_s = call.received_at + limits.total_s - call.sent_at
+        self.sent_at = self._last_at = monotonic()
+        call.send(self.sent_at)
+        total_s = call.received_at + limits.total_s - self.sent_at
         try:
             self._transfer = await upstream.send(
                 request, self, connect_timeout_s=min(limits.connect_s, limits.first_token_s, total_s)
             )
-            call.delivered = True
+            self.delivered = True
             self._watch.add(self)
             error = await self._done
         except asyncio.CancelledError:
@@ -104,24 +129,30 @@ class Attempt:
             self._watch.discard(self)
             if self._transfer is not None:
                 self._transfer.abort()
-            if call.upstream_ended_at is None:
-                call.upstream_ended_at = monotonic()
+            if self.ended_at is None:
+                self.ended_at = monotonic()
+            call.upstream_ended_at = self.ended_at
             self._account()
         if error is not None:
             raise error
 
+    def pass_on(self) -> None:
+        """Give the client the answer that was kept, for there will be no other."""
+        body = b"".join(self._held)
+        self._commit(len(body))
+        if body:
+            self._send(body)
+        self._client.end()
+
     def _account(self) -> None:
         """Note what has been used, as far as it is known, however the try ended."""
-        call, report = self._call, self._report
         if self._relay is not None:
-            report = self._relay.report()
-            call.said_bytes = self._relay.said_bytes
-        elif report is None and call.upstream_status is not None and not self._fails:
+            self.report = self._relay.report()
+            self.said_bytes = self._relay.said_bytes
+        elif self.report is None and self.status is not None and not self._fails:
             end = self._tail or b"".join(self._held)
-            report = self._passage.report(end)
-            call.said_bytes = self._held_bytes if self._tail else self._passage.said_bytes(end)
-        if report is not None:
-            call.usage, call.service_tier = report.usage, report.service_tier
+            self.report = self.passage.report(end)
+            self.said_bytes = self._held_bytes if self._tail else self.passage.said_bytes(end)
 
     def _finish(self, error: CallError | None) -> None:
         """End the try once; after the head has gone out, tell the client in-band or by breaking off."""
@@ -138,7 +169,7 @@ class Attempt:
             # The terminator had come; that the connection then broke or fell silent costs the client nothing.
             error = None
             self._client.end()
-        self._call.upstream_ended_at = monotonic()
+        self.ended_at = self._call.upstream_ended_at = monotonic()
         self._done.set_result(error)
         if self._transfer is not None:
             self._transfer.abort()
@@ -159,7 +190,7 @@ class Attempt:
         elif now - call.received_at >= limits.total_s:
             self._finish(_timeout("the whole call", limits.total_s))
         elif not self._heard:
-            if now - (call.sent_at or now) >= limits.first_token_s:
+            if now - self.sent_at >= limits.first_token_s:
                 self._finish(_timeout("its first token", limits.first_token_s))
             elif self._relay is not None and not self._client.started and now - self._began_at >= HOLD_S:
                 self._pass_on(self._relay.release())
@@ -173,10 +204,10 @@ class Attempt:
         call = self._call
         self._last_at = self._began_at = monotonic()
         self._head = head = Head(status, headers)
-        call.upstream_status = status
+        self.status = call.upstream_status = status
         call.upstream_request_id = head.request_id
-        self._fails = self._passage.fails(head)
-        self._relay = None if self._fails else self._passage.relay(head)
+        self._fails = status in self._keeps or self.passage.fails(head)
+        self._relay = None if self._fails else self.passage.relay(head)
         self._heard = self._relay is None
 
     def data(self, data: bytes) -> None:
@@ -201,8 +232,8 @@ class Attempt:
             if self._fails:
                 if self._held_bytes > ERROR_LIMIT:
                     self._judge(b"")
-            elif self._held_bytes > self._passage.hold_limit:
-                if not self._passage.passes_parts:
+            elif self._held_bytes > self.passage.hold_limit:
+                if not self.passage.passes_parts:
                     self._finish(UpstreamFailed("The provider's answer is too large to be translated."))
                     return
                 self._commit(None)
@@ -234,7 +265,7 @@ class Attempt:
             if self._fails:
                 return
             try:
-                body, self._report = self._passage.plain(body)
+                body, self.report = self.passage.plain(body)
             except UpstreamFailed as error:
                 self._finish(error)
                 return
@@ -246,7 +277,13 @@ class Attempt:
 
     def _judge(self, body: bytes) -> None:
         """End the try with the error that the answer is, unless it is the client's own and passes after all."""
-        error = self._passage.failure(self._head, body)
+        error = self.passage.failure(self._head, body)
+        if error is None and self._head.status in self._keeps:
+            self.kept = bool(body) or not self._held
+            error = UpstreamRefused(
+                self._head.status, None, f"The provider refused the call with status {self._head.status}.",
+                retry_after_s=retry_after_s(self._head.passed),
+            )  # fmt: skip
         if error is None:
             self._fails = False
         else:
@@ -260,12 +297,15 @@ class Attempt:
         call = self._call
         now = monotonic()
         call.committed_at = now
+        if self.first_at is None:
+            self.first_at = now
+        call.provider, call.model = self.target.provider.name, self.target.model
         call.status = self._head.status
         call.enter(Stage.COMMITTED)
         overhead = (b"x-llmgw-overhead-ms", b"%.3f" % (call.overhead_until(now) * 1000))
         attempts = (b"x-llmgw-attempts", b"%d" % call.attempts)
-        fields = [*self._passage.headers(self._head), *self._extra, attempts, overhead]
-        account, report = call.account, self._report
+        fields = [*self.passage.headers(self._head), *self._extra, attempts, overhead]
+        account, report = call.account, self.report
         if account is not None:
             if account.headers:  # the provider's own limits are the gateway's affair
                 fields = [field for field in fields if not field[0].startswith(b"x-ratelimit-")]

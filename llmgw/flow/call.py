@@ -50,9 +50,12 @@ class Call(CallRecord, kw_only=True):
     operation: Endpoint
     received_at: float
     sent_at: float | None = None
+    """When a provider was first asked."""
     committed_at: float | None = None
     upstream_ended_at: float | None = None
     stage: Stage = Stage.RECEIVED
+    passthrough: bool = False
+    """Whether panic has it go to the model as asked, by no route and no choice."""
     service_tier: str | None = None
     """The tier that the provider says it served, in OpenAI's words."""
     delivered: bool = False
@@ -68,8 +71,16 @@ class Call(CallRecord, kw_only=True):
             raise AssertionError(f"a call cannot go from {self.stage.name} to {stage.name}")
         self.stage = stage
 
+    def send(self, now: float) -> None:
+        """A provider is asked: the first, or another one."""
+        self.attempts += 1
+        self.enter(Stage.SENT)
+        self.upstream_ended_at = self.upstream_status = self.upstream_request_id = None
+        if self.sent_at is None:
+            self.sent_at = now
+
     def overhead_until(self, now: float) -> float:
-        """Seconds spent so far that were not waiting for the provider."""
+        """Seconds spent so far that were not waiting for providers, pauses between tries included."""
         if self.sent_at is None:
             return now - self.received_at
         return now - self.received_at - ((self.upstream_ended_at or self.committed_at or now) - self.sent_at)

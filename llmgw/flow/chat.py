@@ -12,11 +12,13 @@ from llmgw.errors import CallError, ClientGone, InternalError, ModelNotFound
 from llmgw.flow.account import open_account
 from llmgw.flow.admit import Credential, admit, authenticate
 from llmgw.flow.call import Call, Stage
-from llmgw.flow.dispatch import dispatch
+from llmgw.flow.choose import chosen
+from llmgw.flow.dispatch import Dispatch
 from llmgw.flow.gateway import Gateway
 from llmgw.flow.settle import settle
 from llmgw.ports import Client, Header
 from llmgw.rules import access
+from llmgw.rules import tags as call_tags
 
 _log = logging.getLogger("llmgw.flow")
 _JSON: Final[Header] = (b"content-type", b"application/json")
@@ -69,9 +71,11 @@ async def chat(
         raw: the request body.
     """
     key = await authenticate(gateway.directory, credential, presented, call.time)
-    body, target = admit(gateway, call, key, model, raw)
-    await open_account(gateway, call, key, target, body, fields)
-    await dispatch(gateway, call, key, target, body, fields, query, client)
+    body, pool = admit(gateway, call, key, model, raw)
+    tags = call_tags.of_call(key.metadata, fields.get(call_tags.HEADER))
+    plan = chosen(gateway, call, key, pool, tags, fields, body)
+    await open_account(gateway, call, key, tags, plan, body)
+    await Dispatch(gateway, call, key, plan, body, fields, query, client).run()
 
 
 async def models(

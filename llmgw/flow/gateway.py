@@ -12,7 +12,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from llmgw.config import providers
+from llmgw.config import models, providers
 from llmgw.config.providers import Timeouts
 from llmgw.config.schema import Config
 from llmgw.dialects.capabilities import Capabilities, of
@@ -26,12 +26,28 @@ from llmgw.flow.alarm import Alarm
 from llmgw.flow.watch import Watch
 from llmgw.ports import Directory, Header, Journal, Meter, Signer, Sink, Upstream
 from llmgw.rules import limits
+from llmgw.rules import region as regions
 from llmgw.rules.access import KeyRecord
 from llmgw.rules.demand import Limit
+from llmgw.rules.governance import Policies
 from llmgw.rules.limits import Applicable, LimitRules
 from llmgw.rules.price import PriceList
 from llmgw.rules.price_book import PriceBook
+from llmgw.rules.route import Routes
 from llmgw.secret import Secret
+
+
+class ProviderKey(Struct, frozen=True, kw_only=True):
+    """One secret of a provider, or the lack of one."""
+
+    name: str
+    """As breakers and messages call it; never the secret."""
+    headers: tuple[Header, ...] = ()
+    """The secret from the configuration as header fields."""
+    secret: Secret | None = None
+    """The same, where a signer proves requests with it."""
+    stored: str | None = None
+    """Where the secret is in the store: by this name, each organisation's own."""
 
 
 class Provider(Struct, frozen=True, kw_only=True):
@@ -48,13 +64,10 @@ class Provider(Struct, frozen=True, kw_only=True):
     full_paths: bool
     """Whether the base URL ends before the endpoint's whole path (the simulator)."""
     timeouts: Timeouts
-    headers: tuple[Header, ...]
-    """The secret from the configuration as header fields; empty where `credential` names a stored one."""
-    secret: Secret | None
-    """The same, where `signer` proves requests with it."""
+    keys: tuple[ProviderKey, ...]
+    """At least one; the first is used until it is refused."""
     signer: Signer | None
     """Proves requests of hosts that take no secret as it is."""
-    credential: str | None
     codec: ProviderCodec
     """How it is written to when a call is translated."""
     capabilities: providers.Capabilities
@@ -84,8 +97,12 @@ class Provider(Struct, frozen=True, kw_only=True):
 class Target(Struct, frozen=True, kw_only=True):
     """A provider and a model id there."""
 
+    name: str
+    """`provider/model`."""
     provider: Provider
     model: str
+    region: str | None
+    """Where it runs, if that is known."""
     timeouts: Timeouts
     headers: tuple[Header, ...]
     """What an answer says of its origin: x-llmgw-provider, x-llmgw-model."""
@@ -106,6 +123,18 @@ class Target(Struct, frozen=True, kw_only=True):
         )
 
 
+class Pool(Struct, frozen=True, kw_only=True):
+    """What clients ask for by one name: the targets that serve it."""
+
+    name: str
+    targets: tuple[Target, ...]
+    """In the order of the file, those of pools within it in their place; none twice."""
+    settings: models.Model
+    """As the file has them; the defaults for a `provider/model` of the client's own."""
+    keeps: frozenset[int]
+    """Statuses of answers that are the client's, unless another try gives a better one."""
+
+
 class Gateway(Struct, frozen=True, kw_only=True):
     """Everything a call needs."""
 
@@ -119,13 +148,15 @@ class Gateway(Struct, frozen=True, kw_only=True):
     alarm: Alarm
     watch: Watch
     providers: Mapping[str, Provider]
-    targets: Mapping[str, Target]
+    pools: Mapping[str, Pool]
     """By the name that clients ask for: the configured models."""
     cards: Mapping[str, ModelCard]
     """What the list of models shows, by id."""
     prices: PriceBook
-    direct: dict[str, Target]
+    direct: dict[str, Pool]
     """Targets asked for as `provider/model`, made once; at most DIRECT_LIMIT."""
+    routes: Routes
+    policies: Policies
     limits: LimitRules
     applied: dict[tuple[str, str, str], tuple[KeyRecord, Applicable]]
     """The limits of a key's calls without tags of their own, by key id, model and provider; at most APPLIED_LIMIT."""
@@ -136,15 +167,15 @@ class Gateway(Struct, frozen=True, kw_only=True):
         directory, journal = self.directory.degraded, self.journal.degraded
         return directory if journal is None else journal if directory is None else f"{directory}, {journal}"
 
-    def target(self, asked: str) -> Target:
-        """The target for a model as a client names it: a configured name or `provider/model`.
+    def pool(self, asked: str) -> Pool:
+        """What serves a model as a client names it: a configured name or `provider/model`.
 
         Raises:
             ModelNotFound: neither.
         """
-        target = self.targets.get(asked) or self.direct.get(asked)
-        if target is not None:
-            return target
+        pool = self.pools.get(asked) or self.direct.get(asked)
+        if pool is not None:
+            return pool
         provider_name, _, model = asked.partition("/")
         provider = self.providers.get(provider_name)
         if provider is None or self.config.models_only or not _is_model_id(model):
@@ -153,10 +184,17 @@ class Gateway(Struct, frozen=True, kw_only=True):
                 param="model",
             )
         prices = self.prices.find(provider.name, model, asked, provider.host.name)
-        target = target_of(provider, model, prices=prices)
+        where = regions.region(self.config.providers[provider.name], model)
+        target = target_of(provider, model, region=where, prices=prices)
+        pool = pool_of(asked, (target,), models.Model(targets=(asked,)))
         if len(self.direct) < DIRECT_LIMIT:
-            self.direct[asked] = target
-        return target
+            self.direct[asked] = pool
+        return pool
+
+    def flag_is_on(self, name: str, key: KeyRecord) -> bool:
+        """Whether a flag is on for a key's calls."""
+        flag = self.config.flags.get(name)
+        return flag is not None and flag.default
 
     def limits_of(
         self, key: KeyRecord, tags: Mapping[str, str], model: str, provider: str, now: float
@@ -175,11 +213,11 @@ class Gateway(Struct, frozen=True, kw_only=True):
         return found.limits
 
     def card(self, asked: str) -> ModelCard:
-        """What is shown of one model; ModelNotFound where `target` would raise it."""
+        """What is shown of one model; ModelNotFound where `pool` would raise it."""
         card = self.cards.get(asked)
         if card is not None:
             return card
-        provider = self.target(asked).provider
+        provider = self.pool(asked).targets[0].provider
         return ModelCard(id=asked, owned_by=provider.name, created=MODEL_CREATED)
 
 
@@ -197,12 +235,19 @@ def _is_model_id(model: str) -> bool:
     return 0 < len(model) <= 256 and model.isascii() and model.isprintable()
 
 
+def pool_of(name: str, targets: tuple[Target, ...], settings: models.Model) -> Pool:
+    """A pool by its settings."""
+    retryable = [status for status in settings.retries.retry_on if isinstance(status, int) and status < 500]
+    return Pool(name=name, targets=targets, settings=settings, keeps=frozenset(retryable))
+
+
 def target_of(
     provider: Provider,
     model: str,
     *,
     timeouts: Timeouts | None = None,
     codec: ProviderCodec | None = None,
+    region: str | None = None,
     capabilities: providers.Capabilities = _NOTHING_SAID,
     drops: bool | None = None,
     drain_s: float = 0.0,
@@ -212,8 +257,10 @@ def target_of(
     """A target; what is not given is the provider's. `capabilities` go before those of the provider, and those
     before the built-in table."""
     return Target(
+        name=f"{provider.name}/{model}",
         provider=provider,
         model=model,
+        region=region,
         timeouts=timeouts or provider.timeouts,
         headers=(
             (b"x-llmgw-provider", provider.name.encode()),

@@ -31,6 +31,12 @@ class CallRecord(Struct, kw_only=True):
     model: str | None = None
     provider: str | None = None
     streamed: bool = False
+    route: str | None = None
+    """The name of the route that the call took."""
+    shadow_route: str | None = None
+    """The name of the route that it would have taken, were it in force."""
+    policies: tuple[str, ...] = ()
+    """The names of the policies that it violated and that let it pass."""
     attempts: int = 0
     upstream_status: int | None = None
     upstream_request_id: str | None = None

@@ -10,19 +10,14 @@ from tests.config.support import HEAD, config_of, faults
 BASE = "\nproviders: {p: {dialect: simulator}}"
 MODEL = "\nmodels: {m: {targets: [p/a], "
 SECTIONS = [
-    ("routes: []", "routes"),
     ("breakers: {}", "breakers"),
     ("limits: {on_shared_loss: open}", "limits.on_shared_loss"),
-    ("governance: {mode: audit}", "governance"),
-    ("policies: [{name: x, deny: x, when: {org: [o]}}]", "policies"),
     ("flags: {f: {default: false}}", "flags"),
     ("admin: {enabled: true}", "admin"),
     ("telemetry: {otlp_endpoint: 'http://x'}", "telemetry.otlp_endpoint"),
     ("telemetry: {sample: 1}", "telemetry.sample"),
     ("telemetry: {content: full}", "telemetry.content"),
     (f"{MODEL} strategy: fastest}}}}{BASE}", "models.m.strategy"),
-    (f"{MODEL} retries: {{attempts: 2}}}}}}{BASE}", "models.m.retries"),
-    (f"models: {{m: {{targets: [p/a, p/b]}}}}{BASE}", "models.m.targets"),
 ]
 
 

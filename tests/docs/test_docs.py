@@ -16,7 +16,12 @@ from tests.gateway import COMMAND
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
-ENV = {"OPENAI_API_KEY": "sk-a", "ANTHROPIC_API_KEY": "sk-b", "GEMINI_API_KEY": "sk-c"}
+ENV = {
+    "OPENAI_API_KEY": "sk-a",
+    "ANTHROPIC_API_KEY": "sk-b",
+    "GEMINI_API_KEY": "sk-c",
+    "OPENAI_SECOND_KEY": "sk-d",
+}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -16,7 +16,7 @@ import pytest
 from google import genai
 from google.genai import types
 
-from tests.e2e.conftest import UPSTREAM_KEY
+from tests.e2e.conftest import ONCE, UPSTREAM_KEY
 from tests.gateway import Gateway, House, installed
 from tests.provider import Provider, canned
 from tests.provider.recordings import index
@@ -58,7 +58,7 @@ def house(provider_process: Provider, tmp_path_factory: pytest.TempPathFactory) 
         env={"UPSTREAM_KEY": UPSTREAM_KEY},
         providers=providers(provider_process),
         models={
-            **{name: {"targets": [target]} for name, target in TARGETS.items()},
+            **{name: {"targets": [target], **ONCE} for name, target in TARGETS.items()},
             "sim": {"targets": ["simulator/demo"]},
             "lenient": {"targets": ["anthropic/claude-sonnet-4-5"], "on_unsupported": "drop"},
             "blind": {"targets": ["openai/gpt-4o"], "capabilities": {"vision": False}},

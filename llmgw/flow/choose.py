@@ -1,0 +1,172 @@
+"""Where a call goes: the route, the policies, and the targets in the order in which they are tried.
+
+The rules decide (`rules/route.py`, `rules/governance.py`, `rules/pool.py`); what is here finds out for them what they
+ask for.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from llmgw.dialects import reported
+from llmgw.dialects.body import Body
+from llmgw.errors import ModelNotAllowed, PolicyDenied
+from llmgw.flow.call import Call
+from llmgw.flow.demand import Forecast
+from llmgw.flow.enquiry import Enquiry
+from llmgw.flow.gateway import Gateway, Pool, Target
+from llmgw.rules import access, retry
+from llmgw.rules.access import KeyRecord
+from llmgw.rules.facts import Facts
+from llmgw.rules.governance import PASSES, Served, Verdict
+from llmgw.rules.price import PriceList, in_force
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What was decided of a call before anybody is asked."""
+
+    pool: Pool
+    targets: tuple[Target, ...]
+    """In the order in which they are tried."""
+    forecast: Forecast
+    total_s: float
+    """For the whole call, from when it was received."""
+    asked_prices: PriceList = ()
+    """Of the model that was asked for, where a route goes to another one."""
+    shadow_prices: PriceList = ()
+    """Of the model that a route in shadow would have gone to."""
+
+
+def chosen(
+    gateway: Gateway,
+    call: Call,
+    key: KeyRecord,
+    pool: Pool,
+    tags: Mapping[str, str],
+    fields: Mapping[bytes, bytes],
+    body: Body,
+) -> Plan:
+    """Where the call goes; notes in `call` what led there.
+
+    Args:
+        pool: of the model that was asked for.
+        fields: the client's header fields by lower-case name.
+
+    Raises:
+        PolicyDenied: a policy refuses the call, or every target that it could go to.
+        InvalidRequest: the client's own limit of time is none.
+        ModelNotAllowed: none of the targets has a known price, and only priced ones are served.
+    """
+    forecast = Forecast(call, body, gateway.config.limits.output_share)
+    asked_prices: PriceList = ()
+    shadow_prices: PriceList = ()
+    facts = None
+    verdict = PASSES
+    if gateway.routes or gateway.policies:
+        facts = Facts(
+            model=body.model,
+            key=key,
+            tags=tags,
+            headers=fields,
+            body_bytes=len(body.raw),
+            embeds=call.operation.name in _EMBEDDING,
+            now=call.time,
+            draw=random.random(),  # noqa: S311 - it spreads traffic
+            source=Enquiry(gateway, call, key, tags, pool, fields, body, forecast),
+        )
+        if gateway.routes and not call.passthrough:
+            decision = gateway.routes.decide(
+                facts, lambda name: gateway.flag_is_on(name, key), lambda to: _unusable(key, to)
+            )
+            if decision.shadows:
+                call.shadow_route = decision.shadows[0].name
+                shadow_prices = gateway.pool(decision.shadows[0].to).targets[0].prices
+            if decision.route is not None:
+                call.route = decision.route.name
+                asked_prices = pool.targets[0].prices
+                pool = gateway.pool(decision.route.to)
+        if gateway.policies:
+            verdict = gateway.policies.judge(facts)
+            if verdict.denied:
+                raise _denied(verdict)
+    targets = pool.targets[:1] if call.passthrough else pool.targets
+    if gateway.config.limits.require_pricing:
+        targets = _priced(targets, call, body)
+    if facts is not None and gateway.policies:
+        targets, verdict = _governed(gateway, facts, forecast, pool, targets, verdict)
+    call.policies = tuple([violation.policy for violation in verdict.violations])
+    return Plan(
+        pool=pool,
+        targets=targets,
+        forecast=forecast,
+        total_s=_total_s(targets, fields),
+        asked_prices=asked_prices,
+        shadow_prices=shadow_prices,
+    )
+
+
+_EMBEDDING: Final = frozenset(reported.WITHOUT_OUTPUT)
+
+
+def _total_s(targets: tuple[Target, ...], fields: Mapping[bytes, bytes]) -> float:
+    """The longest that any of the targets may take, or the client's own limit, if that is shorter."""
+    total_s = max([target.timeouts.total_s for target in targets])
+    own_s = retry.own_limit_s(fields.get(b"x-llmgw-timeout"))
+    return total_s if own_s is None else min(own_s, total_s)
+
+
+def _unusable(key: KeyRecord, to: str) -> str | None:
+    """Routing is no way around access."""
+    return None if access.may_use(key, to) else "the key may not use this model"
+
+
+def _priced(targets: tuple[Target, ...], call: Call, body: Body) -> tuple[Target, ...]:
+    found = tuple([target for target in targets if in_force(target.prices, call.time) is not None])
+    if not found:
+        raise ModelNotAllowed(
+            f"The price of the model {body.model!r} is not known, and only priced models are served here; the "
+            "gateway's operator can give it one (prices).",
+            param="model",
+        )
+    return found
+
+
+def _governed(
+    gateway: Gateway,
+    facts: Facts,
+    forecast: Forecast,
+    pool: Pool,
+    targets: tuple[Target, ...],
+    verdict: Verdict,
+) -> tuple[tuple[Target, ...], Verdict]:
+    """The targets that the policies let the call go to; where they let it pass none the less, what they say of the
+    first one."""
+    kept: list[Target] = []
+    refusal = PASSES
+    for target in targets:
+        served = Served(
+            chosen=pool.name,
+            provider=target.provider.name,
+            model=target.model,
+            region=target.region,
+            cost_nano_usd=forecast.most_cost(target) if gateway.policies.asks_cost else None,
+        )
+        found = gateway.policies.judge(facts, served)
+        if found.denied:
+            refusal = refusal.joined(found)
+        else:
+            kept.append(target)
+            if len(kept) == 1:
+                verdict = verdict.joined(found)
+    if not kept:
+        raise _denied(refusal)
+    return tuple(kept), verdict
+
+
+def _denied(verdict: Verdict) -> PolicyDenied:
+    names = ", ".join(violation.policy for violation in verdict.violations)
+    return PolicyDenied(verdict.reason, detail=f"policies: {names}")

@@ -1,0 +1,292 @@
+"""What becomes of a call whose provider fails: tried again, sent elsewhere, or told honestly; through the front door."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import UPSTREAM_KEY
+from tests.e2e.test_ledger import rows, wait_for_rows
+from tests.e2e.test_limits import CHAT, COST, PRICES
+from tests.gateway import Gateway, House, installed
+from tests.provider import Provider, closed_port, wait_until
+from tests.provider.canned import event
+from tests.provider.steps import Fin, Send
+
+STREAM = {**CHAT, "stream": True}
+FAILURES = {
+    "hangs": ("hang-before-head", {}),
+    "cut": ("cut-before-head-rst", {}),
+    "cut-in-head": ("cut-in-head", {}),
+    "cut-after-head": ("cut-after-head", {}),
+    "garbage": ("garbage", {}),
+    "html": ("html", {}),
+    "status-500": ("answer", {"status": 500}),
+    "status-529": ("answer", {"status": 529}),
+    "status-429": ("answer", {"status": 429}),
+    "status-401": ("answer", {"status": 401}),
+    "redirect": ("redirect", {}),
+}
+"""Provider by name: how it answers everything."""
+SERIES = {"attempts": 1}
+QUICK = {"connect": "1s", "first_token": "1s", "idle": "2s", "total": "20s"}
+
+
+def upstream(url: str, **settings: Any) -> dict[str, Any]:
+    return {
+        "dialect": "openai",
+        "base_url": url + "/v1",
+        "api_key": "${UPSTREAM_KEY}",
+        "allow_private": True,
+        "timeouts": QUICK,
+        **settings,
+    }
+
+
+def providers_of(provider: Provider, refusing_port: int) -> dict[str, Any]:
+    return {
+        "good": upstream(provider.url),
+        "second": upstream(provider.url),
+        "refuses": upstream(f"http://127.0.0.1:{refusing_port}"),
+        "silent": upstream(provider.base_url("hang-before-head"), timeouts={"first_token": "10s"}),
+        "tls": upstream(provider.tls_url("self-signed")),
+        "several-keys": {
+            key: value
+            for key, value in upstream(provider.url, api_keys=["sk-one", "sk-two"]).items()
+            if key != "api_key"
+        },
+        "claude": {**upstream(provider.url), "dialect": "anthropic", "base_url": provider.url},
+        **{
+            name: upstream(provider.base_url(behaviour, **options))
+            for name, (behaviour, options) in FAILURES.items()
+        },
+    }
+
+
+MODELS: dict[str, Any] = {
+    "gpt-4o": {"targets": ["good/gpt-4o-2024-08-06"], "retries": {"attempts": 3}},
+    "once": {"targets": ["good/gpt-4o-2024-08-06"], "retries": SERIES},
+    "keys": {"targets": ["several-keys/gpt-4o-2024-08-06"], "retries": SERIES},
+    "two": {"targets": ["good/one", "second/gpt-4o-2024-08-06"], "retries": SERIES},
+    "speaks-otherwise": {"targets": ["claude/claude-sonnet-4-5", "good/gpt-4o-2024-08-06"]},
+    "inner": {"targets": ["status-500/a", "refuses/b"], "retries": SERIES},
+    "nested": {"targets": ["inner", "good/gpt-4o-2024-08-06"], "retries": SERIES},
+    **{
+        f"after-{name}": {"targets": [f"{name}/m", "good/gpt-4o-2024-08-06"], "retries": SERIES}
+        for name in (*FAILURES, "refuses", "tls")
+    },
+    **{f"only-{name}": {"targets": [f"{name}/m"], "retries": SERIES} for name in (*FAILURES, "refuses")},
+}
+
+
+@contextlib.contextmanager
+def house_of(folder: Path, provider: Provider, **settings: Any) -> Iterator[House]:
+    with (
+        closed_port() as port,
+        installed(
+            folder,
+            env={"UPSTREAM_KEY": UPSTREAM_KEY},
+            providers=providers_of(provider, port),
+            models=MODELS,
+            prices=PRICES,
+            # A breaker would keep the tests' failures from being seen.
+            **{"breakers": {"failures": 1000}, **settings},
+        ) as made,
+    ):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def house(provider_process: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with house_of(tmp_path_factory.mktemp("failover"), provider_process) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def gateway(house: House) -> Iterator[Gateway]:
+    with house.serve() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _fresh(provider: Provider) -> None:
+    """Each test has the provider to itself."""
+
+
+def ask(
+    gateway: Gateway, house: House, model: str, body: dict[str, Any] = CHAT, **headers: str
+) -> httpx.Response:
+    return httpx.post(
+        gateway.url + "/v1/chat/completions",
+        json={**body, "model": model},
+        headers={**house.auth, **headers},
+        timeout=30,
+        trust_env=False,
+    )
+
+
+@pytest.mark.parametrize("body", [CHAT, STREAM], ids=["plain", "streamed"])
+@pytest.mark.parametrize("name", [*FAILURES, "refuses", "tls"])
+def test_the_next_target_answers_where_one_fails(
+    house: House, gateway: Gateway, name: str, body: dict[str, Any]
+) -> None:
+    """However the first one fails before its answer has begun; the client sees one good answer."""
+    answer = ask(gateway, house, f"after-{name}", body)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-llmgw-provider"] == "good"
+    assert answer.headers["x-llmgw-model"] == "gpt-4o-2024-08-06"
+    assert answer.headers["x-llmgw-attempts"] == "2"
+    if body is STREAM:
+        assert answer.text.count("data: [DONE]") == 1
+    else:
+        assert Decimal(answer.headers["x-llmgw-cost-usd"]) == COST
+
+
+def test_pools_within_pools_are_tried_in_their_place(house: House, gateway: Gateway) -> None:
+    """The targets of an inner pool come before what stands behind it."""
+    answer = ask(gateway, house, "nested")
+    assert (answer.status_code, answer.headers["x-llmgw-attempts"]) == (200, "3")
+    assert answer.headers["x-llmgw-provider"] == "good"
+
+
+def test_a_failure_may_pass_by_itself(house: House, gateway: Gateway, provider: Provider) -> None:
+    """Another try at the same target, as often as the configuration says."""
+    provider.script("answer", status=500, times=2)
+    answer = ask(gateway, house, "gpt-4o")
+    assert (answer.status_code, answer.headers["x-llmgw-attempts"]) == (200, "3")
+    assert len(provider.seen()) == 3
+
+
+def test_what_is_wrong_with_the_request_is_not_tried_again(
+    house: House, gateway: Gateway, provider: Provider
+) -> None:
+    """The provider's 400 passes as it came, after one try, also where there are other targets."""
+    provider.script("answer", status=400, times=0)
+    answer = ask(gateway, house, "two")
+    assert answer.status_code == 400 and answer.json()["error"]["message"] == "scripted 400"
+    assert answer.headers["x-llmgw-attempts"] == "1" and len(provider.seen()) == 1
+
+
+def test_the_last_refusal_passes_as_it_came(house: House, gateway: Gateway, provider: Provider) -> None:
+    """A 429 of every target is the client's, body, status and retry-after."""
+    provider.script("answer", status=429, times=0)
+    answer = ask(gateway, house, "two")
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+    assert answer.json()["error"]["message"] == "scripted 429"
+    assert len(provider.seen()) == 2
+
+
+def test_a_long_retry_after_is_not_waited_for(house: House, gateway: Gateway, provider: Provider) -> None:
+    """Where the provider wants a wait that the call has no time for, its answer passes at once."""
+    provider.script("answer", status=429, times=0)
+    began = time.monotonic()
+    answer = ask(gateway, house, "gpt-4o", CHAT, **{"x-llmgw-timeout": "3s"})
+    assert answer.status_code == 429 and time.monotonic() - began < 3
+    assert len(provider.seen()) == 1
+
+
+def test_a_refused_secret_gives_way_to_the_next(house: House, gateway: Gateway, provider: Provider) -> None:
+    """A provider's 401 is never the client's fault: the next secret is used."""
+    provider.script("answer", status=401)
+    answer = ask(gateway, house, "keys")
+    assert answer.status_code == 200
+    assert [seen.header("authorization") for seen in provider.seen()] == [b"Bearer sk-one", b"Bearer sk-two"]
+
+
+def test_with_all_secrets_refused_the_gateway_says_so(
+    house: House, gateway: Gateway, provider: Provider
+) -> None:
+    provider.script("answer", status=401, times=0)
+    answer = ask(gateway, house, "keys")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_credentials")
+    assert len(provider.seen()) == 2
+
+
+def test_a_target_that_cannot_express_the_request_is_passed_over(house: House, gateway: Gateway) -> None:
+    """Log-probabilities are nothing that Anthropic's API has: the next target gets the call, and no try was made."""
+    answer = ask(gateway, house, "speaks-otherwise", {**CHAT, "logprobs": True})
+    assert answer.status_code == 200 and answer.headers["x-llmgw-provider"] == "good"
+    assert answer.headers["x-llmgw-attempts"] == "1"
+
+
+def test_after_the_first_byte_nothing_is_tried_again(
+    house: House, gateway: Gateway, provider: Provider
+) -> None:
+    """A stream that is cut off has its error in-band, and no second target adds to it."""
+    provider.script("cut-mid-event-fin")
+    answer = ask(gateway, house, "two", STREAM)
+    assert answer.status_code == 200 and len(provider.seen()) == 1
+    assert "[DONE]" not in answer.text and '"upstream_error"' in answer.text
+
+
+@pytest.mark.parametrize("value", ["1s", "1", "1000ms"])
+def test_a_client_may_set_its_own_time(house: House, gateway: Gateway, value: str) -> None:
+    """The call ends by then, whatever the targets' own limits are."""
+    began = time.monotonic()
+    answer = ask(gateway, house, "silent/m", CHAT, **{"x-llmgw-timeout": value})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
+    assert 0.9 < time.monotonic() - began < 5
+
+
+def test_a_time_that_is_none_is_refused(house: House, gateway: Gateway, provider: Provider) -> None:
+    for value in ("soon", "-1", "0", "nan", ""):
+        answer = ask(gateway, house, "gpt-4o", CHAT, **{"x-llmgw-timeout": value})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request"), value
+    assert provider.seen() == []
+
+
+def test_the_row_of_a_call_that_failed_over(house: House, gateway: Gateway) -> None:
+    """One row: the target that answered, and how many tries it took."""
+    before = len(rows(house))
+    ask(gateway, house, "after-status-500")
+    wait_until(lambda: len(rows(house)) == before + 1, timeout_s=15)
+    row = rows(house)[-1]
+    assert (row["provider"], row["model"], row["attempts"]) == ("good", "gpt-4o-2024-08-06", 2)
+    assert (row["status"], Decimal(row["cost_usd"])) == (200, COST)
+
+
+def test_a_try_that_failed_is_billed_if_it_reported_usage(
+    house: House, gateway: Gateway, provider: Provider
+) -> None:
+    """A stream that says what it used and then fails before any content: both tries are on the one row."""
+    before = len(rows(house))
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+    used = event(
+        {
+            "id": "c",
+            "object": "chat.completion.chunk",
+            "choices": [],
+            "usage": {"prompt_tokens": 7, "completion_tokens": 0, "total_tokens": 7},
+        }
+    )
+    failed = event({"error": {"message": "overloaded", "type": "server_error"}})
+    provider.script(steps=[Send(head + used + failed), Fin()])
+    answer = ask(gateway, house, "two", STREAM)
+    assert answer.status_code == 200 and answer.text.count("[DONE]") == 1
+    wait_until(lambda: len(rows(house)) == before + 1, timeout_s=15)
+    row = rows(house)[-1]
+    assert row["attempts"] == 2 and row["usage"]["input"] == 7 + 9
+
+
+def test_a_client_that_leaves_between_two_tries(provider: Provider, tmp_path: Path) -> None:
+    """The pause before another try ends with the client: nothing more is asked, and the row says 499."""
+    with house_of(tmp_path, provider) as house, house.serve() as gateway:
+        provider.script("answer", status=503, times=0)  # retry-after: 7
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(
+                gateway.url + "/v1/chat/completions",
+                json={**CHAT, "model": "gpt-4o"},
+                headers=house.auth,
+                timeout=httpx.Timeout(1.5),
+                trust_env=False,
+            )
+        row = wait_for_rows(house, 1)[0]
+        assert row["status"] == 499
+        assert len(provider.seen()) == 1
