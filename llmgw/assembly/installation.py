@@ -21,6 +21,7 @@ from llmgw.dialects.dialect import ModelCard
 from llmgw.errors import ConfigInvalid
 from llmgw.flow.alarm import Alarm
 from llmgw.flow.gateway import MODEL_CREATED, Gateway
+from llmgw.flow.hedging import Hedging
 from llmgw.flow.watch import Watch
 from llmgw.rules import limits
 from llmgw.rules.governance import Policies
@@ -108,6 +109,7 @@ class Installation:
             sink=self.telemetry,
             alarm=self.alarm,
             watch=previous.watch if previous is not None else Watch(),
+            hedging=previous.hedging if previous is not None else Hedging(),
             providers=providers,
             pools=pools,
             cards=cards,

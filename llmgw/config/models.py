@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from llmgw.config.providers import Api, Capabilities, OnUnsupported, TimeoutOverrides
-from llmgw.config.section import Seconds, Section, Text
+from llmgw.config.section import Fraction, Patience, Seconds, Section, Text
 
 Strategy = Literal["fallback", "weighted", "cheapest", "fastest", "least_busy"]
 
@@ -34,6 +34,20 @@ class Retries(Section):
     ] = (408, 429, 500, 502, 503, 504, 529, "connect", "timeout")
 
 
+class Hedge(Section):
+    """Asks a second target where the first is slow to begin; the first of both to answer has the client."""
+
+    after: Annotated[
+        Patience | Literal["p95"],
+        Meta(
+            description="How long the first may take to begin: a time, or p95: what 19 of 20 calls keep to."
+        ),
+    ] = "p95"
+    max_share: Annotated[
+        Fraction, Meta(description="Of the pool's calls at most this share is sent twice.")
+    ] = 0.05
+
+
 class Model(Section):
     """A name that clients ask for, and the targets behind it."""
 
@@ -43,6 +57,7 @@ class Model(Section):
     ]
     strategy: Annotated[Strategy, Meta(description="How a target is chosen.")] = "fallback"
     retries: Retries = Retries()
+    hedge: Hedge | None = None
     on_unsupported: Annotated[
         OnUnsupported | None, Meta(description="As the provider's, for this name alone.")
     ] = None

@@ -21,13 +21,13 @@ from llmgw.errors import BudgetExceeded, CallError, RateLimitExceeded
 from llmgw.flow.attempt import Attempt
 from llmgw.flow.call import Call
 from llmgw.flow.choose import Plan
-from llmgw.flow.gateway import Gateway, Target
+from llmgw.flow.gateway import Gateway, Target, cost_by
 from llmgw.flow.quota import headers_of
 from llmgw.ports import Header, Hold, LedgerRow, UsageSource
 from llmgw.rules import price as prices
 from llmgw.rules.access import KeyRecord
 from llmgw.rules.demand import Demand
-from llmgw.rules.price import Price, in_force
+from llmgw.rules.price import Price, PriceList, in_force
 
 LEASE_MARGIN_S: Final = 60.0
 """What a hold outlives its call's own limit of time by."""
@@ -57,10 +57,8 @@ class Account(Struct, kw_only=True):
     demand: Demand | None
     opened: LedgerRow
     """The row as it is to be, should the process die before the call has ended."""
-    price: Price | None
-    """Of the target that is asked now."""
-    asked_price: Price | None
-    """Of the model that the client asked for by name, where another one serves it."""
+    asked_prices: PriceList
+    """Of the model that was asked for, where a route went to another one."""
     shadow_price: Price | None
     """Of the target that a route in shadow would have sent the call to."""
     input_tokens: int
@@ -69,10 +67,6 @@ class Account(Struct, kw_only=True):
     """x-ratelimit-*, for the answer."""
     failed: list[Spent]
     """Tries that failed and that their providers reported a usage of."""
-
-    def cost(self, usage: Usage, service_tier: str | None) -> int | None:
-        """Nano-dollars; None where the price is not known."""
-        return None if self.price is None else prices.cost(self.price, usage, service_tier)
 
 
 async def open_account(
@@ -133,8 +127,7 @@ async def open_account(
         provider_holds={},
         demand=demand,
         opened=opened,
-        price=price,
-        asked_price=in_force(plan.asked_prices or first.asked_prices, call.time),
+        asked_prices=plan.asked_prices,
         shadow_price=in_force(plan.shadow_prices, call.time),
         input_tokens=input_tokens,
         headers=headers_of(gateway.meter.standing(limits, call.time)) if limits else (),
@@ -154,16 +147,14 @@ async def _reserve(gateway: Gateway, call: Call, target: Target, id: str, demand
         raise
 
 
-async def turn_to(gateway: Gateway, call: Call, key: KeyRecord, plan: Plan, target: Target) -> None:
-    """Another target is asked next: what it costs counts from here on, and its provider's limits hold for it.
+async def turn_to(gateway: Gateway, call: Call, key: KeyRecord, target: Target) -> None:
+    """Another target is asked next, and its provider's limits hold for it.
 
     Raises:
         RateLimitExceeded, BudgetExceeded, DependencyUnavailable: as `open_account`.
     """
     account = call.account
     assert account is not None
-    account.price = in_force(target.prices, call.time)
-    account.asked_price = in_force(plan.asked_prices or target.asked_prices, call.time)
     name = target.provider.name
     if account.demand is None or name not in gateway.limits.providers or name in account.provider_holds:
         return
@@ -178,10 +169,9 @@ def note_failed_try(call: Call, attempt: Attempt) -> None:
     """A try has failed, and there will be another one: what its provider reports is on the bill all the same."""
     account, report = call.account, attempt.report
     if account is not None and report is not None and _is_sensible(report.usage, attempt.said_bytes):
-        cost = account.cost(report.usage, report.service_tier)
-        account.failed.append(
-            Spent(provider=attempt.target.provider.name, usage=report.usage, cost_nano_usd=cost)
-        )
+        target = attempt.target
+        cost = target.cost(report.usage, report.service_tier, call.time)
+        account.failed.append(Spent(provider=target.provider.name, usage=report.usage, cost_nano_usd=cost))
 
 
 def close_account(gateway: Gateway, call: Call) -> None:
@@ -190,13 +180,13 @@ def close_account(gateway: Gateway, call: Call) -> None:
     if account is None:
         return
     usage, source = used(call, account)
-    if usage is _UNUSED:
-        cost: int | None = 0
-        asked_cost = None
-    else:
-        cost = account.cost(usage, call.service_tier)
-        asked = account.asked_price
-        asked_cost = None if asked is None else prices.cost(asked, usage, call.service_tier)
+    target = call.target
+    price = None if target is None else in_force(target.prices, call.time)
+    cost: int | None = 0
+    asked_cost = None
+    if target is not None and usage is not _UNUSED:
+        cost = target.cost(usage, call.service_tier, call.time)
+        asked_cost = cost_by(account.asked_prices or target.asked_prices, usage, call.service_tier, call.time)
     last = Spent(provider=call.provider or account.opened.provider, usage=usage, cost_nano_usd=cost)
     for spent in account.failed:
         usage = usage + spent.usage
@@ -214,7 +204,7 @@ def close_account(gateway: Gateway, call: Call) -> None:
         usage_source=source,
         cost_nano_usd=cost,
         asked_cost_nano_usd=asked_cost,
-        price_version=None if account.price is None else account.price.version,
+        price_version=None if price is None else price.version,
         latency_ms=round(call.total_s * 1000),
         first_token_ms=None if call.first_token_s is None else round(call.first_token_s * 1000),
     )

@@ -43,9 +43,9 @@ class Attempt:
     _head: Head
 
     __slots__ = (
-        "_began_at", "_call", "_client", "_done", "_drain_s", "_drains_until", "_extra", "_fails", "_head",
+        "_began_at", "_call", "_done", "_drain_s", "_drains_until", "_extra", "_fails", "_head",
         "_heard", "_held", "_held_bytes", "_keeps", "_last_at", "_paused", "_relay", "_tail", "_timeouts",
-        "_transfer", "_watch", "delivered", "ended_at", "first_at", "kept", "passage", "report", "said_bytes",
+        "_transfer", "_watch", "client", "delivered", "ended_at", "first_at", "kept", "passage", "report", "said_bytes",
         "sent_at", "status", "target",
     )  # fmt: skip
 
@@ -70,7 +70,7 @@ class Attempt:
         self.target = target
         self.passage = passage
         self._call = call
-        self._client = client
+        self.client = client
         self._timeouts = timeouts
         self._extra = extra
         self._watch = watch
@@ -110,7 +110,7 @@ class Attempt:
             CallError: how the try failed. Where the head had gone out the client knows already.
         """
         call, limits = self._call, self._timeouts
-        self._client.attach(self)
+        self.client.attach(self)
         self.sent_at = self._last_at = monotonic()
         call.send(self.sent_at)
         total_s = call.received_at + limits.total_s - self.sent_at
@@ -122,7 +122,7 @@ class Attempt:
             self._watch.add(self)
             error = await self._done
         except asyncio.CancelledError:
-            if not self._client.gone:
+            if not self.client.gone:
                 raise
             error = _gone()
         finally:
@@ -142,7 +142,7 @@ class Attempt:
         self._commit(len(body))
         if body:
             self._send(body)
-        self._client.end()
+        self.client.end()
 
     def _account(self) -> None:
         """Note what has been used, as far as it is known, however the try ended."""
@@ -164,22 +164,22 @@ class Attempt:
             self._relay is not None
             and self._relay.ended
             and isinstance(error, _UPSTREAM)
-            and self._client.started
+            and self.client.started
         ):
             # The terminator had come; that the connection then broke or fell silent costs the client nothing.
             error = None
-            self._client.end()
+            self.client.end()
         self.ended_at = self._call.upstream_ended_at = monotonic()
         self._done.set_result(error)
         if self._transfer is not None:
             self._transfer.abort()
-        if error is None or not self._client.started:
+        if error is None or not self.client.started:
             return
         if self._relay is not None:
             self._send(self._relay.broken(error, self._call.request_id))
-            self._client.end()
+            self.client.end()
         else:
-            self._client.abort()
+            self.client.abort()
 
     def check(self) -> None:
         """Fail if a limit has passed; called by the watch."""
@@ -192,7 +192,7 @@ class Attempt:
         elif not self._heard:
             if now - self.sent_at >= limits.first_token_s:
                 self._finish(_timeout("its first token", limits.first_token_s))
-            elif self._relay is not None and not self._client.started and now - self._began_at >= HOLD_S:
+            elif self._relay is not None and not self.client.started and now - self._began_at >= HOLD_S:
                 self._pass_on(self._relay.release())
         # While the client is not reading, silence is ours and not the provider's.
         elif now - self._last_at >= limits.idle_s and not self._paused:
@@ -222,7 +222,7 @@ class Attempt:
             self._heard = relay.has_content
             if piece:
                 self._pass_on(piece)
-        elif self._client.started:
+        elif self.client.started:
             self._tail = (self._tail + data)[-TAIL_BYTES:]
             self._held_bytes += len(data)
             self._send(data)
@@ -251,14 +251,14 @@ class Attempt:
             if error is not None:
                 self._finish(error)
                 return
-            if not self._client.started:
+            if not self.client.started:
                 self._commit(None)
             if rest:
                 self._send(rest)
             call.detail = relay.provider_error
             if relay.provider_error is not None:
                 call.error = UpstreamFailed.code
-        elif not self._client.started:
+        elif not self.client.started:
             body = b"".join(self._held)
             if self._fails:
                 self._judge(body)
@@ -272,7 +272,7 @@ class Attempt:
             self._commit(len(body))
             if body:
                 self._send(body)
-        self._client.end()
+        self.client.end()
         self._finish(None)
 
     def _judge(self, body: bytes) -> None:
@@ -299,7 +299,7 @@ class Attempt:
         call.committed_at = now
         if self.first_at is None:
             self.first_at = now
-        call.provider, call.model = self.target.provider.name, self.target.model
+        call.turn_to(self.target)
         call.status = self._head.status
         call.enter(Stage.COMMITTED)
         overhead = (b"x-llmgw-overhead-ms", b"%.3f" % (call.overhead_until(now) * 1000))
@@ -310,20 +310,22 @@ class Attempt:
             if account.headers:  # the provider's own limits are the gateway's affair
                 fields = [field for field in fields if not field[0].startswith(b"x-ratelimit-")]
                 fields += account.headers
-            cost = None if report is None else account.cost(report.usage, report.service_tier)
+            cost = None
+            if report is not None:
+                cost = self.target.cost(report.usage, report.service_tier, call.time)
             if cost is not None:
                 fields.append((b"x-llmgw-cost-usd", dollars_text(cost).encode()))
-        self._client.start(call.status, fields, length)
+        self.client.start(call.status, fields, length)
 
     def _pass_on(self, piece: bytes) -> None:
         if piece:
-            if not self._client.started:
+            if not self.client.started:
                 self._commit(None)
             self._send(piece)
 
     def _send(self, data: bytes) -> None:
         self._call.response_bytes += len(data)
-        self._client.write(data)
+        self.client.write(data)
 
     # Source: the client's side
 

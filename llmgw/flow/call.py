@@ -23,6 +23,7 @@ from llmgw.rules.trace import TraceContext
 
 if TYPE_CHECKING:
     from llmgw.flow.account import Account
+    from llmgw.flow.gateway import Target
 
 
 class Stage(IntEnum):
@@ -60,6 +61,8 @@ class Call(CallRecord, kw_only=True):
     """The tier that the provider says it served, in OpenAI's words."""
     delivered: bool = False
     """Whether the request has reached a provider, as far as that can be known here."""
+    target: Target | None = None
+    """Asked last, or the one that answers."""
     account: Account | None = None
     """From the call's admission on."""
     said_bytes: int = 0
@@ -70,6 +73,11 @@ class Call(CallRecord, kw_only=True):
         if stage not in _NEXT[self.stage]:
             raise AssertionError(f"a call cannot go from {self.stage.name} to {stage.name}")
         self.stage = stage
+
+    def turn_to(self, target: Target) -> None:
+        """It is this target that is asked, or has answered."""
+        self.target = target
+        self.provider, self.model = target.provider.name, target.model
 
     def send(self, now: float) -> None:
         """A provider is asked: the first, or another one."""

@@ -7,7 +7,7 @@ ask for.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -33,6 +33,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...]
     """In the order in which they are tried."""
     forecast: Forecast
+    keeps: Container[int]
+    """Statuses of answers that are the client's, unless another try gives a better one."""
+    hedge_after_s: float | None
+    """Seconds without an answer of the first target after which the second is asked as well."""
     total_s: float
     """For the whole call, from when it was received."""
     asked_prices: PriceList = ()
@@ -103,6 +107,8 @@ def chosen(
         pool=pool,
         targets=targets,
         forecast=forecast,
+        keeps=pool.keeps if len(targets) > 1 or pool.settings.retries.attempts > 1 else (),
+        hedge_after_s=_hedge_after_s(gateway, call, pool) if len(targets) > 1 else None,
         total_s=_total_s(targets, fields),
         asked_prices=asked_prices,
         shadow_prices=shadow_prices,
@@ -117,6 +123,11 @@ def _total_s(targets: tuple[Target, ...], fields: Mapping[bytes, bytes]) -> floa
     total_s = max([target.timeouts.total_s for target in targets])
     own_s = retry.own_limit_s(fields.get(b"x-llmgw-timeout"))
     return total_s if own_s is None else min(own_s, total_s)
+
+
+def _hedge_after_s(gateway: Gateway, call: Call, pool: Pool) -> float | None:
+    hedge = pool.settings.hedge
+    return None if hedge is None or call.passthrough else gateway.hedging.after_s(pool.name, hedge)
 
 
 def _unusable(key: KeyRecord, to: str) -> str | None:

@@ -9,10 +9,11 @@ dialect's `forwarded` ones pass: its key, cookies and hop-by-hop fields never do
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -40,6 +41,7 @@ from llmgw.flow.gateway import Gateway, ProviderKey, Target
 from llmgw.flow.outbound import Estimate, Outbound, outbound
 from llmgw.flow.pause import Pause
 from llmgw.flow.proof import proven
+from llmgw.flow.race import Race
 from llmgw.ports import Client, Header, UpstreamRequest
 from llmgw.rules import retry
 from llmgw.rules.access import KeyRecord
@@ -83,6 +85,10 @@ class Dispatch:
         self._failure: CallError | None = None
         self._answer: Attempt | None = None
         """Its answer is kept, and is the client's if nobody gives a better one."""
+        self._failed: Attempt | None = None
+        """Not on the bill yet."""
+        self._raced: list[Target] = []
+        """Asked beside another one."""
 
     async def run(self) -> None:
         """Try the targets in turn, until one answers.
@@ -90,23 +96,29 @@ class Dispatch:
         Raises:
             CallError: nothing was sent to the client; it should hear of this error.
         """
-        several = len(self._plan.targets) > 1
         for n, target in enumerate(self._plan.targets):
-            try:
-                if n > 0:
-                    await turn_to(self._gateway, self._call, self._key, self._plan, target)
-                out = outbound(self._call, target, self._body, self._query)
-            except (UnsupportedParameter, InvalidRequest, RateLimitExceeded, BudgetExceeded) as error:
-                # Another target may be able to, or have room.
-                if self._failure is None:
-                    self._failure = error
+            if target in self._raced:
                 continue
+            out = await self._prepared(target, is_first=n == 0)
             if isinstance(out, Estimate):
                 _answer(self._call, self._client, (*target.headers, _JSON, _ESTIMATED), out.body)
                 return
-            if await self._answered(target, out, several):
+            if out is not None and await self._answered(target, out):
                 return
         self._give_up()
+
+    async def _prepared(self, target: Target, *, is_first: bool) -> Outbound | Estimate | None:
+        """The call as the target gets it; None where it cannot have it."""
+        try:
+            if not is_first:
+                self._note_failure()
+                await turn_to(self._gateway, self._call, self._key, target)
+            return outbound(self._call, target, self._body, self._query)
+        except (UnsupportedParameter, InvalidRequest, RateLimitExceeded, BudgetExceeded) as error:
+            # Another target may be able to, or have room.
+            if self._failure is None:
+                self._failure = error
+            return None
 
     def _give_up(self) -> None:
         if self._answer is not None:
@@ -116,7 +128,7 @@ class Dispatch:
             "No target of this model can be asked just now; try again later.", retry_after_s=1
         )
 
-    async def _answered(self, target: Target, out: Outbound, several: bool) -> bool:
+    async def _answered(self, target: Target, out: Outbound) -> bool:
         """Whether the target has answered, after as many tries as it is given.
 
         Raises:
@@ -127,28 +139,32 @@ class Dispatch:
         for secret in target.provider.keys:
             while True:
                 tries += 1
-                keeps = self._plan.pool.keeps if several or retries.attempts > 1 else ()
-                attempt = self._attempt(target, out, keeps)
-                error = await self._try(attempt, out, secret)
+                self._note_failure()
+                if tries == 1 and self._plan.hedge_after_s is not None and not self._raced:
+                    attempt, error = await self._hedged(target, out, secret)
+                else:
+                    attempt = self._attempt(target, out, self._client)
+                    error = await self._try(attempt, out, secret)
                 if error is None:
+                    if self._plan.pool.settings.hedge is not None:
+                        self._note_wait(attempt)
                     return True
                 if self._client.started or self._client.gone or isinstance(error, _FINAL):
                     raise error
                 self._failure, self._answer = error, attempt if attempt.kept else None
-                now = monotonic()
+                self._failed = attempt
                 step = retry.after(
                     _cause(error, attempt),
                     retries,
                     tries=tries,
                     others=target is not self._plan.targets[-1],
                     retry_after_s=error.retry_after_s,
-                    left_s=self._call.received_at + self._plan.total_s - now,
+                    left_s=self._call.received_at + self._plan.total_s - monotonic(),
                     draw=random.random(),  # noqa: S311 - it spreads tries over time
                 )
                 if step.what == "fail":
                     self._give_up()
                     return True
-                note_failed_try(self._call, attempt)
                 if step.what == "next_target":
                     return False
                 if step.what == "next_secret":
@@ -156,7 +172,17 @@ class Dispatch:
                 await Pause(self._gateway.watch.loop).last(self._client, step.wait_s)
         return False
 
-    def _attempt(self, target: Target, out: Outbound, keeps: Container[int]) -> Attempt:
+    def _note_wait(self, attempt: Attempt) -> None:
+        if attempt.first_at is not None:
+            self._gateway.hedging.note(self._plan.pool.name, attempt.first_at - attempt.sent_at)
+
+    def _note_failure(self) -> None:
+        """Another try follows the one that failed last: what that one has used goes onto the bill."""
+        if self._failed is not None:
+            note_failed_try(self._call, self._failed)
+            self._failed = None
+
+    def _attempt(self, target: Target, out: Outbound, client: Client) -> Attempt:
         extra = target.headers
         degraded = self._gateway.degraded
         if degraded is not None:
@@ -169,11 +195,11 @@ class Dispatch:
             self._call,
             target,
             out.passage,
-            self._client,
+            client,
             self._timeouts(target),
             extra,
             self._gateway.watch,
-            keeps,
+            self._plan.keeps,
         )
 
     def _timeouts(self, target: Target) -> Timeouts:
@@ -183,22 +209,75 @@ class Dispatch:
 
     async def _try(self, attempt: Attempt, out: Outbound, secret: ProviderKey) -> CallError | None:
         """How the try failed; None where it did not."""
-        call, target = self._call, attempt.target
-        call.provider, call.model = target.provider.name, target.model
+        target = attempt.target
+        self._call.turn_to(target)
         try:
             request = self._request(target, out)
             headers = await proven(self._gateway, self._key, target.provider, secret, request)
-            if self._client.gone:
+            if attempt.client.gone:
                 raise ClientGone("The client closed the connection before its request was sent on.")
             await attempt.run(target.provider.upstream, replace(request, headers=headers))
         except CallError as error:
             return error
         finally:
-            call.delivered = attempt.delivered or call.delivered
-            call.said_bytes = attempt.said_bytes
-            report = attempt.report
-            call.usage = None if report is None else report.usage
-            call.service_tier = None if report is None else report.service_tier
+            self._take(attempt)
+        return None
+
+    def _take(self, attempt: Attempt) -> None:
+        """Of all tries so far, this one is the call's."""
+        call, report = self._call, attempt.report
+        call.turn_to(attempt.target)
+        call.delivered = attempt.delivered or call.delivered
+        call.said_bytes = attempt.said_bytes
+        call.usage = None if report is None else report.usage
+        call.service_tier = None if report is None else report.service_tier
+
+    async def _hedged(
+        self, target: Target, out: Outbound, secret: ProviderKey
+    ) -> tuple[Attempt, CallError | None]:
+        """As `_try`; where no answer has begun after a while, another target is asked as well, and the first of both
+        to begin has the client. Whose try it was in the end, and how it failed."""
+        loop = self._gateway.watch.loop
+        race = Race(self._client, loop)
+        first = self._attempt(target, out, race.enter())
+        tries = {loop.create_task(self._try(first, out, secret)): first}
+        try:
+            await _first_of({*tries, race.decided}, self._plan.hedge_after_s)
+            if race.winner is None and not any(task.done() for task in tries) and not self._client.gone:
+                second = await self._second()
+                if second is not None:
+                    other, its_out = second
+                    attempt = self._attempt(other, its_out, race.enter())
+                    tries[loop.create_task(self._try(attempt, its_out, other.provider.keys[0]))] = attempt
+            while race.winner is None and any(not task.done() for task in tries):
+                await _first_of({race.decided, *(task for task in tries if not task.done())}, None)
+            for task, attempt in tries.items():
+                if race.winner is not None and attempt.client is not race.winner:
+                    task.cancel()  # it may still be connecting
+            await asyncio.wait(tries)
+        except asyncio.CancelledError:
+            for task in tries:
+                task.cancel()
+            await asyncio.wait(tries)
+            if not self._client.gone:
+                raise
+        ended = {attempt: task.result() for task, attempt in tries.items()}
+        chosen = next((attempt for attempt in ended if attempt.client is race.winner), first)
+        for attempt in ended:
+            if attempt is not chosen:
+                note_failed_try(self._call, attempt)
+        self._take(chosen)
+        return chosen, ended[chosen]
+
+    async def _second(self) -> tuple[Target, Outbound] | None:
+        """The next target that can have the call, if the pool may spend on one."""
+        if not self._gateway.hedging.spend(self._plan.pool.name):
+            return None
+        for target in self._plan.targets[1:]:
+            out = await self._prepared(target, is_first=False)
+            if isinstance(out, Outbound):
+                self._raced.append(target)
+                return target, out
         return None
 
     def _request(self, target: Target, out: Outbound) -> UpstreamRequest:
@@ -221,6 +300,10 @@ class Dispatch:
         if call.trace.state is not None:
             headers.append((b"tracestate", call.trace.state))
         return UpstreamRequest(method=b"POST", target=out.path, headers=tuple(headers), body=out.body)
+
+
+async def _first_of(those: set[asyncio.Future[Any]], timeout_s: float | None) -> None:
+    await asyncio.wait(those, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _cause(error: CallError, attempt: Attempt) -> Cause:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from llmgw.canonical import Usage
 from llmgw.config import models, providers
 from llmgw.config.providers import Timeouts
 from llmgw.config.schema import Config
@@ -23,15 +24,17 @@ from llmgw.dialects.known import CODECS
 from llmgw.dialects.openai import CHAT_COMPLETIONS
 from llmgw.errors import ModelNotFound
 from llmgw.flow.alarm import Alarm
+from llmgw.flow.hedging import Hedging
 from llmgw.flow.watch import Watch
 from llmgw.ports import Directory, Header, Journal, Meter, Signer, Sink, Upstream
 from llmgw.rules import limits
+from llmgw.rules import price as price_rules
 from llmgw.rules import region as regions
 from llmgw.rules.access import KeyRecord
 from llmgw.rules.demand import Limit
 from llmgw.rules.governance import Policies
 from llmgw.rules.limits import Applicable, LimitRules
-from llmgw.rules.price import PriceList
+from llmgw.rules.price import PriceList, in_force
 from llmgw.rules.price_book import PriceBook
 from llmgw.rules.route import Routes
 from llmgw.secret import Secret
@@ -115,6 +118,10 @@ class Target(Struct, frozen=True, kw_only=True):
     asked_prices: PriceList
     """Of the model by the name that clients ask for, where that is another model's and has a price."""
 
+    def cost(self, usage: Usage, service_tier: str | None, now: float) -> int | None:
+        """What the usage costs here, in nano-dollars; None where the price is not known."""
+        return cost_by(self.prices, usage, service_tier, now)
+
     def serves(self, endpoint: Endpoint) -> bool:
         """Whether the provider has the endpoint of its own dialect, and calls may go to it unchanged."""
         offered = self.provider.host.endpoints
@@ -132,7 +139,7 @@ class Pool(Struct, frozen=True, kw_only=True):
     settings: models.Model
     """As the file has them; the defaults for a `provider/model` of the client's own."""
     keeps: frozenset[int]
-    """Statuses of answers that are the client's, unless another try gives a better one."""
+    """Statuses that are worth another try and would otherwise be the client's."""
 
 
 class Gateway(Struct, frozen=True, kw_only=True):
@@ -147,6 +154,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     sink: Sink
     alarm: Alarm
     watch: Watch
+    hedging: Hedging
     providers: Mapping[str, Provider]
     pools: Mapping[str, Pool]
     """By the name that clients ask for: the configured models."""
@@ -233,6 +241,12 @@ MODEL_CREATED: Final = 1_735_689_600
 def _is_model_id(model: str) -> bool:
     """Whether a model id that a client made up can stand in a header and a log line as it is."""
     return 0 < len(model) <= 256 and model.isascii() and model.isprintable()
+
+
+def cost_by(price_list: PriceList, usage: Usage, service_tier: str | None, now: float) -> int | None:
+    """What the usage costs by that list at that time; None where it has no price then."""
+    price = in_force(price_list, now)
+    return None if price is None else price_rules.cost(price, usage, service_tier)
 
 
 def pool_of(name: str, targets: tuple[Target, ...], settings: models.Model) -> Pool:

@@ -56,6 +56,7 @@ def providers_of(provider: Provider, refusing_port: int) -> dict[str, Any]:
         "second": upstream(provider.url),
         "refuses": upstream(f"http://127.0.0.1:{refusing_port}"),
         "silent": upstream(provider.base_url("hang-before-head"), timeouts={"first_token": "10s"}),
+        "slow": upstream(provider.base_url("slow-first-byte", delay_s=0.8)),
         "tls": upstream(provider.tls_url("self-signed")),
         "several-keys": {
             key: value
@@ -75,6 +76,26 @@ MODELS: dict[str, Any] = {
     "once": {"targets": ["good/gpt-4o-2024-08-06"], "retries": SERIES},
     "keys": {"targets": ["several-keys/gpt-4o-2024-08-06"], "retries": SERIES},
     "two": {"targets": ["good/one", "second/gpt-4o-2024-08-06"], "retries": SERIES},
+    "hedged": {
+        "targets": ["slow/m", "good/gpt-4o-2024-08-06"],
+        "retries": SERIES,
+        "hedge": {"after": "200ms", "max_share": 1},
+    },
+    "hedged-silent": {
+        "targets": ["silent/m", "good/gpt-4o-2024-08-06"],
+        "retries": SERIES,
+        "hedge": {"after": "100ms", "max_share": 1},
+    },
+    "hedged-rarely": {
+        "targets": ["slow/m", "good/gpt-4o-2024-08-06"],
+        "retries": SERIES,
+        "hedge": {"after": "100ms", "max_share": 0.25},
+    },
+    "hedged-both-fail": {
+        "targets": ["hangs/m", "status-500/m", "good/gpt-4o-2024-08-06"],
+        "retries": SERIES,
+        "hedge": {"after": "100ms", "max_share": 1},
+    },
     "speaks-otherwise": {"targets": ["claude/claude-sonnet-4-5", "good/gpt-4o-2024-08-06"]},
     "inner": {"targets": ["status-500/a", "refuses/b"], "retries": SERIES},
     "nested": {"targets": ["inner", "good/gpt-4o-2024-08-06"], "retries": SERIES},
@@ -273,6 +294,52 @@ def test_a_try_that_failed_is_billed_if_it_reported_usage(
     wait_until(lambda: len(rows(house)) == before + 1, timeout_s=15)
     row = rows(house)[-1]
     assert row["attempts"] == 2 and row["usage"]["input"] == 7 + 9
+
+
+@pytest.mark.parametrize("body", [CHAT, STREAM], ids=["plain", "streamed"])
+def test_a_slow_target_is_overtaken(
+    house: House, gateway: Gateway, provider: Provider, body: dict[str, Any]
+) -> None:
+    """The second one answers first and has the client; the first is broken off, and one answer is what comes."""
+    answer = ask(gateway, house, "hedged-silent", body)
+    assert (answer.status_code, answer.headers["x-llmgw-provider"]) == (200, "good")
+    assert answer.headers["x-llmgw-attempts"] == "2"
+    if body is STREAM:
+        assert answer.text.count("[DONE]") == 1
+    silent = next(seen for seen in provider.seen() if "/b/" in seen.target)
+    assert wait_until(lambda: [one for one in provider.seen() if one.number == silent.number][0].closed_at)
+
+
+def test_a_target_in_good_time_is_not_raced(house: House, gateway: Gateway, provider: Provider) -> None:
+    """Only a slow one is: the share is earned by calls, and spent by those that were sent twice."""
+    asked = [ask(gateway, house, "hedged-rarely") for _ in range(8)]
+    assert [answer.status_code for answer in asked] == [200] * 8
+    twice = [answer for answer in asked if answer.headers["x-llmgw-attempts"] == "2"]
+    assert len(twice) == 2
+    assert all(answer.headers["x-llmgw-provider"] == "good" for answer in twice)
+
+
+def test_where_both_fail_the_next_target_has_its_turn(house: House, gateway: Gateway) -> None:
+    answer = ask(gateway, house, "hedged-both-fail")
+    assert (answer.status_code, answer.headers["x-llmgw-provider"]) == (200, "good")
+    assert answer.headers["x-llmgw-attempts"] == "3"
+
+
+def test_a_client_that_leaves_a_race_ends_both(house: House, gateway: Gateway, provider: Provider) -> None:
+    """Nothing goes on for nobody, and the call has its one row."""
+    before = len(rows(house))
+    provider.script("hang-before-head", path="/v1/chat", times=0)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(
+            gateway.url + "/v1/chat/completions",
+            json={**CHAT, "model": "hedged-silent"},
+            headers=house.auth,
+            timeout=httpx.Timeout(1.0),
+            trust_env=False,
+        )
+    wait_until(lambda: len(provider.seen()) == 2 and all(seen.closed_at for seen in provider.seen()))
+    wait_until(lambda: len(rows(house)) == before + 1, timeout_s=15)
+    assert rows(house)[-1]["status"] == 499
 
 
 def test_a_client_that_leaves_between_two_tries(provider: Provider, tmp_path: Path) -> None:
