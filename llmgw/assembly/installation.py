@@ -27,6 +27,7 @@ from llmgw.rules import limits
 from llmgw.rules.governance import Policies
 from llmgw.rules.price_book import PriceBook
 from llmgw.rules.route import Routes
+from llmgw.standalone.breakers import MemoryBreakers
 from llmgw.standalone.directory import SqliteDirectory
 from llmgw.standalone.journal import SpoolJournal
 from llmgw.standalone.ledger import SqliteLedger
@@ -48,6 +49,7 @@ class Installation:
     journal: SpoolJournal
     meter: MemoryMeter
     alarm: Alarm
+    breakers: MemoryBreakers
 
     def __init__(self, path: Path, config: Config) -> None:
         self.path = path
@@ -72,6 +74,8 @@ class Installation:
             self.telemetry.follow(self.journal)
             self.meter = MemoryMeter(parts.enter_context(SqliteLedger(path, self.journal)))
             self.alarm = Alarm(self.meter, self.telemetry)
+            self.breakers = MemoryBreakers(self.config.breakers)
+            self.telemetry.watch(self.breakers)
             self._parts = parts.pop_all()
         return self
 
@@ -93,6 +97,7 @@ class Installation:
 
     def assemble(self, config: Config, previous: Gateway | None) -> Gateway:
         """A gateway for `config`; transports of providers that did not change are taken from `previous`."""
+        self.breakers.configure(config.breakers)
         providers = {name: provider(name, settings, previous) for name, settings in config.providers.items()}
         prices = PriceBook(config.prices)
         pools = {name: pool(name, config, providers, prices) for name in config.models}
@@ -109,6 +114,7 @@ class Installation:
             sink=self.telemetry,
             alarm=self.alarm,
             watch=previous.watch if previous is not None else Watch(),
+            breakers=self.breakers,
             hedging=previous.hedging if previous is not None else Hedging(),
             providers=providers,
             pools=pools,

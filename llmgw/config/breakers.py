@@ -13,6 +13,14 @@ class Breakers(Section):
     """When a failing target is left alone, and for how long."""
 
     failures: Annotated[Count, Meta(description="Failures within the window that open the breaker.")] = 5
+    ratio: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        Meta(
+            description="Share of failures within the window that opens it as well, once min_calls were made; "
+            "null: failures alone count."
+        ),
+    ] = None
+    min_calls: Annotated[Count, Meta(description="Calls within the window before ratio counts.")] = 20
     window_s: Annotated[Patience, Meta(description="The time in which failures are counted.")] = field(
         default=30.0, name="window"
     )

@@ -28,7 +28,6 @@ def _differs_from(default: object) -> Callable[[Any], bool]:
 
 
 NOT_YET: Final[Mapping[Place, tuple[Callable[[Any], bool], str]]] = {
-    ("breakers",): (_always, "a failing provider is asked again each time"),
     ("limits", "on_shared_loss"): (_differs_from("local"), "there is no Redis that could be lost"),
     ("flags",): (_always, "nothing reads them"),
     ("admin",): (_always, "there is no control-plane listener"),

@@ -13,7 +13,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -31,6 +31,7 @@ from llmgw.errors import (
     RateLimitExceeded,
     UnsupportedParameter,
     UpstreamCredentials,
+    UpstreamFailed,
     UpstreamTimeout,
 )
 from llmgw.flow.account import note_failed_try, turn_to
@@ -45,6 +46,7 @@ from llmgw.flow.race import Race
 from llmgw.ports import Client, Header, UpstreamRequest
 from llmgw.rules import retry
 from llmgw.rules.access import KeyRecord
+from llmgw.rules.breaker import Outcome, Permit
 from llmgw.rules.retry import Cause
 
 # Compressed answers could not be relayed event by event, nor counted.
@@ -53,6 +55,15 @@ _FINAL: Final = (GatewayStopping, DependencyUnavailable)
 """What no other target would do better."""
 _JSON: Final[Header] = (b"content-type", b"application/json")
 _ESTIMATED: Final[Header] = (b"x-llmgw-usage-source", b"estimated")
+
+
+class Leave(NamedTuple):
+    """What the breakers of a target and of a secret have permitted."""
+
+    target: Permit
+    name: str
+    """Of the secret's breaker."""
+    secret: Permit
 
 
 class Dispatch:
@@ -87,6 +98,8 @@ class Dispatch:
         """Its answer is kept, and is the client's if nobody gives a better one."""
         self._failed: Attempt | None = None
         """Not on the bill yet."""
+        self._blocked: set[str] = set()
+        """Breakers that are open."""
         self._raced: list[Target] = []
         """Asked beside another one."""
 
@@ -124,9 +137,14 @@ class Dispatch:
         if self._answer is not None:
             self._answer.pass_on()
             return
-        raise self._failure or NoTarget(
-            "No target of this model can be asked just now; try again later.", retry_after_s=1
-        )
+        if self._failure is None or (self._blocked and not self._call.attempts):
+            wait_s = self._gateway.breakers.free_in(self._blocked, monotonic())
+            raise NoTarget(
+                "Every target of this model has failed of late and is left alone for a while; try again later.",
+                retry_after_s=max(wait_s, 1.0),
+                detail=f"open: {', '.join(sorted(self._blocked))}",
+            )
+        raise self._failure
 
     async def _answered(self, target: Target, out: Outbound) -> bool:
         """Whether the target has answered, after as many tries as it is given.
@@ -139,12 +157,15 @@ class Dispatch:
         for secret in target.provider.keys:
             while True:
                 tries += 1
+                leave = await self._leave(target, secret)
+                if leave is None:
+                    break
                 self._note_failure()
                 if tries == 1 and self._plan.hedge_after_s is not None and not self._raced:
-                    attempt, error = await self._hedged(target, out, secret)
+                    attempt, error = await self._hedged(target, out, secret, leave)
                 else:
                     attempt = self._attempt(target, out, self._client)
-                    error = await self._try(attempt, out, secret)
+                    error = await self._try(attempt, out, secret, leave)
                 if error is None:
                     if self._plan.pool.settings.hedge is not None:
                         self._note_wait(attempt)
@@ -207,21 +228,54 @@ class Dispatch:
         limits, total_s = target.timeouts, self._plan.total_s
         return limits if total_s >= limits.total_s else replace(limits, total_s=total_s)
 
-    async def _try(self, attempt: Attempt, out: Outbound, secret: ProviderKey) -> CallError | None:
+    async def _try(
+        self, attempt: Attempt, out: Outbound, secret: ProviderKey, leave: Leave
+    ) -> CallError | None:
         """How the try failed; None where it did not."""
         target = attempt.target
         self._call.turn_to(target)
+        error: CallError | None = None
         try:
             request = self._request(target, out)
             headers = await proven(self._gateway, self._key, target.provider, secret, request)
             if attempt.client.gone:
                 raise ClientGone("The client closed the connection before its request was sent on.")
             await attempt.run(target.provider.upstream, replace(request, headers=headers))
-        except CallError as error:
-            return error
+        except CallError as failure:
+            error = failure
         finally:
             self._take(attempt)
-        return None
+            self._report(leave, error, attempt)
+        return error
+
+    async def _leave(self, target: Target, secret: ProviderKey) -> Leave | None:
+        """Leave of the breakers to ask the target with that secret; None while there is none."""
+        breakers, now = self._gateway.breakers, monotonic()
+        of_target = await breakers.admit(target.name, now)
+        if of_target is None:
+            self._blocked.add(target.name)
+            return None
+        name = secret.breaker if secret.stored is None else f"{secret.breaker}@{self._key.org_id}"
+        of_secret = await breakers.admit(name, now)
+        if of_secret is None:
+            breakers.report(target.name, of_target, "neither", now)
+            self._blocked.add(name)
+            return None
+        return Leave(of_target, name, of_secret)
+
+    def _report(self, leave: Leave, error: CallError | None, attempt: Attempt) -> None:
+        """Tell the breakers what became of a try. What is the request's fault, or the client's, is nobody's failure."""
+        outcome: Outcome = "success"
+        proof: Outcome = "success"
+        if error is not None:
+            outcome = proof = "neither"
+            if isinstance(error, UpstreamCredentials):
+                proof = "failure"
+            elif isinstance(error, UpstreamFailed | UpstreamTimeout):
+                outcome = "failure"
+        breakers, now = self._gateway.breakers, monotonic()
+        breakers.report(attempt.target.name, leave.target, outcome, now)
+        breakers.report(leave.name, leave.secret, proof, now)
 
     def _take(self, attempt: Attempt) -> None:
         """Of all tries so far, this one is the call's."""
@@ -233,22 +287,23 @@ class Dispatch:
         call.service_tier = None if report is None else report.service_tier
 
     async def _hedged(
-        self, target: Target, out: Outbound, secret: ProviderKey
+        self, target: Target, out: Outbound, secret: ProviderKey, leave: Leave
     ) -> tuple[Attempt, CallError | None]:
         """As `_try`; where no answer has begun after a while, another target is asked as well, and the first of both
         to begin has the client. Whose try it was in the end, and how it failed."""
         loop = self._gateway.watch.loop
         race = Race(self._client, loop)
         first = self._attempt(target, out, race.enter())
-        tries = {loop.create_task(self._try(first, out, secret)): first}
+        tries = {loop.create_task(self._try(first, out, secret, leave)): first}
         try:
             await _first_of({*tries, race.decided}, self._plan.hedge_after_s)
             if race.winner is None and not any(task.done() for task in tries) and not self._client.gone:
                 second = await self._second()
                 if second is not None:
-                    other, its_out = second
+                    other, its_out, its_leave = second
                     attempt = self._attempt(other, its_out, race.enter())
-                    tries[loop.create_task(self._try(attempt, its_out, other.provider.keys[0]))] = attempt
+                    its_secret = other.provider.keys[0]
+                    tries[loop.create_task(self._try(attempt, its_out, its_secret, its_leave))] = attempt
             while race.winner is None and any(not task.done() for task in tries):
                 await _first_of({race.decided, *(task for task in tries if not task.done())}, None)
             for task, attempt in tries.items():
@@ -269,15 +324,17 @@ class Dispatch:
         self._take(chosen)
         return chosen, ended[chosen]
 
-    async def _second(self) -> tuple[Target, Outbound] | None:
+    async def _second(self) -> tuple[Target, Outbound, Leave] | None:
         """The next target that can have the call, if the pool may spend on one."""
         if not self._gateway.hedging.spend(self._plan.pool.name):
             return None
         for target in self._plan.targets[1:]:
             out = await self._prepared(target, is_first=False)
             if isinstance(out, Outbound):
-                self._raced.append(target)
-                return target, out
+                leave = await self._leave(target, target.provider.keys[0])
+                if leave is not None:
+                    self._raced.append(target)
+                    return target, out, leave
         return None
 
     def _request(self, target: Target, out: Outbound) -> UpstreamRequest:

@@ -26,7 +26,7 @@ from llmgw.errors import ModelNotFound
 from llmgw.flow.alarm import Alarm
 from llmgw.flow.hedging import Hedging
 from llmgw.flow.watch import Watch
-from llmgw.ports import Directory, Header, Journal, Meter, Signer, Sink, Upstream
+from llmgw.ports import Breakers, Directory, Header, Journal, Meter, Signer, Sink, Upstream
 from llmgw.rules import limits
 from llmgw.rules import price as price_rules
 from llmgw.rules import region as regions
@@ -51,6 +51,11 @@ class ProviderKey(Struct, frozen=True, kw_only=True):
     """The same, where a signer proves requests with it."""
     stored: str | None = None
     """Where the secret is in the store: by this name, each organisation's own."""
+
+    @property
+    def breaker(self) -> str:
+        """The name of its breaker; of a stored one, the organisation's id goes behind it."""
+        return "credential:" + self.name
 
 
 class Provider(Struct, frozen=True, kw_only=True):
@@ -154,6 +159,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     sink: Sink
     alarm: Alarm
     watch: Watch
+    breakers: Breakers
     hedging: Hedging
     providers: Mapping[str, Provider]
     pools: Mapping[str, Pool]

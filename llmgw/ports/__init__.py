@@ -6,6 +6,7 @@ them. Each port has a contract suite in `tests/contracts/` that every adapter pa
 
 from __future__ import annotations
 
+from llmgw.ports.breakers import Breakers
 from llmgw.ports.client import Client, Source
 from llmgw.ports.directory import Directory
 from llmgw.ports.journal import Journal, LedgerRow, UsageSource
@@ -18,6 +19,7 @@ from llmgw.ports.signer import Signer
 from llmgw.ports.upstream import Header, Receiver, Transfer, Upstream, UpstreamRequest
 
 __all__ = [
+    "Breakers",
     "BudgetWarning",
     "CallRecord",
     "Client",

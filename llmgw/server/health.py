@@ -54,6 +54,7 @@ async def _readiness(running: Running) -> dict[str, Any]:
         "status": status,
         "store": "unavailable" if degraded is not None else "ok",
         "kms": secrets,
+        "breakers": dict(running.gateway.breakers.states(time.monotonic())),
         "config": {
             "version": running.gateway.version,
             "loaded_seconds_ago": round(time.time() - running.loaded_at),

@@ -14,7 +14,7 @@ from llmgw.config import schema
 from llmgw.ports import BudgetWarning, CallRecord
 from llmgw.telemetry.lines import Entry, encode, severity
 from llmgw.telemetry.log import JsonHandler
-from llmgw.telemetry.metrics import JournalCounts, Metrics
+from llmgw.telemetry.metrics import BreakerStates, JournalCounts, Metrics
 from llmgw.telemetry.webhook import Webhook
 from llmgw.telemetry.writer import Writer
 
@@ -86,6 +86,10 @@ class Telemetry:
     def follow(self, journal: JournalCounts) -> None:
         """Show what `journal` counts among the metrics."""
         self._metrics.journal = journal
+
+    def watch(self, breakers: BreakerStates) -> None:
+        """Show what `breakers` say among the metrics."""
+        self._metrics.breakers = breakers
 
     def refused(self, status: int) -> None:
         """Bytes that were no request were answered with `status`."""

@@ -12,8 +12,9 @@ Prometheus by inventing names.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
+from time import monotonic
 from typing import Final, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
@@ -79,6 +80,14 @@ class JournalCounts(Protocol):
     torn: int
 
 
+class BreakerStates(Protocol):
+    """What breakers say of themselves; from any thread."""
+
+    opened: int
+
+    def states(self, now: float) -> Mapping[str, str]: ...
+
+
 class Metrics(Collector):
     """Everything that is counted in one process. All methods but `render` belong to the event loop."""
 
@@ -96,6 +105,7 @@ class Metrics(Collector):
         self._unpriced = 0
         self._warnings: dict[str, int] = {}
         self.journal: JournalCounts | None = None
+        self.breakers: BreakerStates | None = None
         self._reloads = {"applied": 0, "refused": 0}
         self._last_reload_ok = True
         self._registry = CollectorRegistry(auto_describe=False)
@@ -246,6 +256,18 @@ class Metrics(Collector):
             "llmgw_journal_torn",
             "Lines of the journal that were spoilt and are set aside.",
             0 if journal is None else journal.torn,
+        )
+        states = GaugeMetricFamily(
+            "llmgw_breaker_state", "Breakers that are not closed: 1 half-open, 2 open.", labels=("name",)
+        )
+        breakers = self.breakers
+        for name, state in () if breakers is None else breakers.states(monotonic()).items():
+            states.add_metric((name,), 2 if state == "open" else 1)
+        yield states
+        yield CounterMetricFamily(
+            "llmgw_breaker_opened",
+            "Times that a breaker has opened.",
+            value=0 if breakers is None else breakers.opened,
         )
         dropped = CounterMetricFamily(
             "llmgw_telemetry_dropped", "Log lines lost because their reader was too slow.", labels=("queue",)

@@ -10,7 +10,6 @@ from tests.config.support import HEAD, config_of, faults
 BASE = "\nproviders: {p: {dialect: simulator}}"
 MODEL = "\nmodels: {m: {targets: [p/a], "
 SECTIONS = [
-    ("breakers: {}", "breakers"),
     ("limits: {on_shared_loss: open}", "limits.on_shared_loss"),
     ("flags: {f: {default: false}}", "flags"),
     ("admin: {enabled: true}", "admin"),

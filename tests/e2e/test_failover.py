@@ -118,7 +118,7 @@ def house_of(folder: Path, provider: Provider, **settings: Any) -> Iterator[Hous
             models=MODELS,
             prices=PRICES,
             # A breaker would keep the tests' failures from being seen.
-            **{"breakers": {"failures": 1000}, **settings},
+            **{"breakers": {"failures": 1000, "cooldown": "1ms"}, **settings},
         ) as made,
     ):
         yield made
@@ -307,7 +307,7 @@ def test_a_slow_target_is_overtaken(
     if body is STREAM:
         assert answer.text.count("[DONE]") == 1
     silent = next(seen for seen in provider.seen() if "/b/" in seen.target)
-    assert wait_until(lambda: [one for one in provider.seen() if one.number == silent.number][0].closed_at)
+    assert wait_until(lambda: next(one for one in provider.seen() if one.number == silent.number).closed_at)
 
 
 def test_a_target_in_good_time_is_not_raced(house: House, gateway: Gateway, provider: Provider) -> None:
@@ -340,6 +340,68 @@ def test_a_client_that_leaves_a_race_ends_both(house: House, gateway: Gateway, p
     wait_until(lambda: len(provider.seen()) == 2 and all(seen.closed_at for seen in provider.seen()))
     wait_until(lambda: len(rows(house)) == before + 1, timeout_s=15)
     assert rows(house)[-1]["status"] == 499
+
+
+def test_open_breakers_answer_at_once(provider: Provider, tmp_path: Path) -> None:
+    """After as many failures as configured a target is left alone: 503 with the time of the next chance."""
+    settings = {"breakers": {"failures": 3, "window": "1m", "cooldown": "1m"}}
+    with house_of(tmp_path, provider, **settings) as house, house.serve() as gateway:
+        for _ in range(3):
+            assert ask(gateway, house, "only-status-500").status_code == 502
+        seen = len(provider.seen())
+        answer = ask(gateway, house, "only-status-500")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_target_available")
+        assert 0 < int(answer.headers["retry-after"]) <= 60
+        assert ask(gateway, house, "after-status-500").headers["x-llmgw-attempts"] == "1"
+        assert len([one for one in provider.seen()[seen:] if "/b/" in one.target]) == 0
+        assert 'llmgw_breaker_state{name="status-500/m"} 2.0' in gateway.metrics()
+        ready = httpx.get(gateway.url + "/health/readiness", trust_env=False)
+        assert ready.status_code == 200 and ready.json()["breakers"] == {"status-500/m": "open"}
+        # The client's own faults and other targets are no concern of it.
+        assert ask(gateway, house, "once").status_code == 200
+
+
+def test_a_target_that_recovers_is_used_again(provider: Provider, tmp_path: Path) -> None:
+    """After the cooldown one call tries it, and its success closes the breaker."""
+    settings = {"breakers": {"failures": 2, "window": "1m", "cooldown": "1s"}}
+    with house_of(tmp_path, provider, **settings) as house, house.serve() as gateway:
+        provider.script("answer", status=500, times=2)
+        for _ in range(2):
+            assert ask(gateway, house, "once").status_code == 502
+        assert ask(gateway, house, "once").status_code == 503
+        wait_until(lambda: ask(gateway, house, "once").status_code == 200, timeout_s=10)
+        assert len(provider.seen()) == 3
+        assert ask(gateway, house, "once").status_code == 200
+        assert "llmgw_breaker_opened_total 1.0" in gateway.metrics()
+
+
+def test_what_clients_do_opens_no_breaker(provider: Provider, tmp_path: Path) -> None:
+    """Neither their 4xx, nor a 429, nor their leaving."""
+    with house_of(tmp_path, provider, breakers={"failures": 1}) as house, house.serve() as gateway:
+        for status in (400, 404, 422, 429):
+            provider.script("answer", status=status)
+            assert ask(gateway, house, "once").status_code == status
+        provider.script("hang-before-head")
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(
+                gateway.url + "/v1/chat/completions",
+                json={**CHAT, "model": "once"},
+                headers=house.auth,
+                timeout=httpx.Timeout(0.3),
+                trust_env=False,
+            )
+        wait_for_rows(house, 5)
+        assert ask(gateway, house, "once").status_code == 200
+
+
+def test_a_refused_secret_is_left_alone(provider: Provider, tmp_path: Path) -> None:
+    """After its 401 the next call begins with the other one."""
+    with house_of(tmp_path, provider, breakers={}) as house, house.serve() as gateway:
+        provider.script("answer", status=401)
+        assert ask(gateway, house, "keys").status_code == 200
+        assert ask(gateway, house, "keys").status_code == 200
+        used = [seen.header("authorization") for seen in provider.seen()]
+    assert used == [b"Bearer sk-one", b"Bearer sk-two", b"Bearer sk-two"]
 
 
 def test_a_client_that_leaves_between_two_tries(provider: Provider, tmp_path: Path) -> None:

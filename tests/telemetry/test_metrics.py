@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from time import monotonic
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from llmgw import __version__
 from llmgw.canonical import Usage
+from llmgw.config.breakers import Breakers
+from llmgw.rules.breaker import Permit
+from llmgw.standalone.breakers import MemoryBreakers
 from llmgw.telemetry.metrics import MODELS, OTHER, OVERHEAD_S, Metrics
 from tests.telemetry.records import record
 
@@ -149,6 +153,8 @@ def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
     metrics.observe(record(usage=Usage(input=1), usage_source="reported", cost_nano_usd=1))
     metrics.warned("org")
     metrics.dropped("log", 1)
+    metrics.breakers = breakers = MemoryBreakers(Breakers(failures=1))
+    breakers.report("openai/gpt-4o", Permit(0), "failure", monotonic())
     shown = {}
     for family in text_string_to_metric_families(metrics.render()[0].decode()):
         if family.name.startswith("llmgw_"):
