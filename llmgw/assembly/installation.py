@@ -24,7 +24,9 @@ from llmgw.flow.gateway import MODEL_CREATED, Gateway
 from llmgw.flow.hedging import Hedging
 from llmgw.flow.watch import Watch
 from llmgw.rules import limits
+from llmgw.rules.affinity import Pins
 from llmgw.rules.governance import Policies
+from llmgw.rules.pace import Pace
 from llmgw.rules.price_book import PriceBook
 from llmgw.rules.route import Routes
 from llmgw.standalone.breakers import MemoryBreakers
@@ -115,6 +117,8 @@ class Installation:
             alarm=self.alarm,
             watch=previous.watch if previous is not None else Watch(),
             breakers=self.breakers,
+            pace=previous.pace if previous is not None else Pace(),
+            pins=previous.pins if previous is not None else Pins(),
             hedging=previous.hedging if previous is not None else Hedging(),
             providers=providers,
             pools=pools,

@@ -12,6 +12,7 @@ from llmgw.config.providers import Timeouts
 from llmgw.config.schema import Config
 from llmgw.flow.gateway import Pool, Provider, Target, pool_of, target_of
 from llmgw.rules import catalogue
+from llmgw.rules.pool import Leaf, Tree
 from llmgw.rules.price_book import PriceBook
 from llmgw.rules.region import region
 
@@ -21,7 +22,17 @@ def pool(name: str, config: Config, providers: Mapping[str, Provider], prices: P
     found: dict[str, Target] = {}
     for target in _targets(name, config, providers, prices):
         found.setdefault(target.name, target)
-    return pool_of(name, tuple(found.values()), config.models[name])
+    return pool_of(name, tuple(found.values()), _tree(name, config), config.models[name])
+
+
+def _tree(name: str, config: Config, weight: float = 1.0) -> Tree:
+    model = config.models[name]
+    members: list[Leaf | Tree] = []
+    for written in model.targets:
+        one = models.Target(use=written) if isinstance(written, str) else written
+        is_pool = one.use in config.models
+        members.append(_tree(one.use, config, one.weight) if is_pool else Leaf(one.use, one.weight))
+    return Tree(model.strategy, tuple(members), weight)
 
 
 def _targets(

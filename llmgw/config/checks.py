@@ -12,7 +12,15 @@ from typing import Final
 
 import yaml
 
-from llmgw.config import cloud_faults, endpoints, limit_faults, not_yet, price_faults, routing_faults
+from llmgw.config import (
+    cloud_faults,
+    endpoints,
+    limit_faults,
+    not_yet,
+    pool_faults,
+    price_faults,
+    routing_faults,
+)
 from llmgw.config.faults import Faults, Place, nearest
 from llmgw.config.models import Model, Target
 from llmgw.config.nodes import Builder
@@ -67,6 +75,10 @@ class _Checks:
             self._provider(("providers", name), name, provider)
         for name, model in self._config.models.items():
             self._model(("models", name), name, model)
+        for place, message in pool_faults.cycles(self._config.models):
+            self._fail(place, message)
+        for place, message in pool_faults.repeated(self._config.models):
+            self._warn(place, message)
         self._routes()
         self._limits()
         for place in self._built.nodes:

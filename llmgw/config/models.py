@@ -56,6 +56,13 @@ class Model(Section):
         Meta(min_length=1, description="What serves it, in order; provider/model is short for {use: ...}."),
     ]
     strategy: Annotated[Strategy, Meta(description="How a target is chosen.")] = "fallback"
+    affinity: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(
+            description="Whether the calls of one conversation stay with one target, for its prompt cache; auto: where "
+            "all targets are the same model."
+        ),
+    ] = "auto"
     retries: Retries = Retries()
     hedge: Hedge | None = None
     on_unsupported: Annotated[

@@ -34,7 +34,6 @@ NOT_YET: Final[Mapping[Place, tuple[Callable[[Any], bool], str]]] = {
     ("telemetry", "otlp_endpoint"): (_differs_from(_TELEMETRY.otlp_endpoint), "traces are not exported"),
     ("telemetry", "sample"): (_differs_from(_TELEMETRY.sample), "traces are not exported"),
     ("telemetry", "content"): (_differs_from(_TELEMETRY.content), "no content is kept"),
-    ("models", "*", "strategy"): (_differs_from("fallback"), "the first target is used"),
 }
 """Where a setting stands (`*`: any name), when it counts, and what happens instead."""
 

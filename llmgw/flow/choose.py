@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Container, Mapping
+from time import monotonic
 from typing import Final
 
 from msgspec import Struct
 
 from llmgw.dialects import reported
 from llmgw.dialects.body import Body
+from llmgw.dialects.traits import Content
 from llmgw.errors import ModelNotAllowed, PolicyDenied
 from llmgw.flow.call import Call
 from llmgw.flow.demand import Forecast
 from llmgw.flow.enquiry import Enquiry
 from llmgw.flow.gateway import Gateway, Pool, Target
-from llmgw.rules import access, retry
+from llmgw.rules import access, affinity, retry
 from llmgw.rules.access import KeyRecord
 from llmgw.rules.facts import Facts
 from llmgw.rules.governance import PASSES, Served, Verdict
+from llmgw.rules.pool import Standing, ordered
 from llmgw.rules.price import PriceList, in_force
 
 
@@ -33,6 +36,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...]
     """In the order in which they are tried."""
     forecast: Forecast
+    session: bytes | None
+    """The conversation that stays with the target which serves this call; None where none does."""
     keeps: Container[int]
     """Statuses of answers that are the client's, unless another try gives a better one."""
     hedge_after_s: float | None
@@ -102,11 +107,19 @@ def chosen(
         targets = _priced(targets, call, body)
     if facts is not None and gateway.policies:
         targets, verdict = _governed(gateway, facts, forecast, pool, targets, verdict)
+    session = None
+    if len(targets) > 1:
+        targets = _ordered(gateway, forecast, pool, targets)
+        if pool.sticky:
+            session = _session(call, key, pool, fields, body)
+        if session is not None:
+            targets = _pinned_first(gateway, session, targets)
     call.policies = tuple([violation.policy for violation in verdict.violations])
     return Plan(
         pool=pool,
         targets=targets,
         forecast=forecast,
+        session=session,
         keeps=pool.keeps if len(targets) > 1 or pool.settings.retries.attempts > 1 else (),
         hedge_after_s=_hedge_after_s(gateway, call, pool) if len(targets) > 1 else None,
         total_s=_total_s(targets, fields),
@@ -123,6 +136,47 @@ def _total_s(targets: tuple[Target, ...], fields: Mapping[bytes, bytes]) -> floa
     total_s = max([target.timeouts.total_s for target in targets])
     own_s = retry.own_limit_s(fields.get(b"x-llmgw-timeout"))
     return total_s if own_s is None else min(own_s, total_s)
+
+
+def _ordered(
+    gateway: Gateway, forecast: Forecast, pool: Pool, targets: tuple[Target, ...]
+) -> tuple[Target, ...]:
+    """As the pool's strategies want them."""
+    by_name = {target.name: target for target in targets}
+    asks = pool.asks
+
+    def standing(name: str) -> Standing:
+        target = by_name.get(name)
+        if target is None or not asks:
+            return _UNKNOWN
+        known, now = gateway.pace.of(name), monotonic()
+        return Standing(
+            cost_nano_usd=forecast.likely_cost(target) if "cheapest" in asks else None,
+            first_token_s=known.first_token_s.read(now),
+            tokens_per_s=known.tokens_per_s.read(now),
+            in_flight=known.in_flight,
+        )
+
+    ranked = ordered(pool.tree, standing, random.random)
+    return tuple([by_name[one.name] for one in ranked if one.name in by_name])
+
+
+_UNKNOWN: Final = Standing()
+
+
+def _session(
+    call: Call, key: KeyRecord, pool: Pool, fields: Mapping[bytes, bytes], body: Body
+) -> bytes | None:
+    found = affinity.session(fields) or Content(call.operation.name, body.raw).seed()
+    return affinity.digest(pool.name, key.id, found) if found else None
+
+
+def _pinned_first(gateway: Gateway, session: bytes, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+    pinned = gateway.pins.find(session, monotonic())
+    if pinned is None or targets[0].name == pinned:
+        return targets
+    first = [target for target in targets if target.name == pinned]
+    return (*first, *[target for target in targets if target.name != pinned])
 
 
 def _hedge_after_s(gateway: Gateway, call: Call, pool: Pool) -> float | None:

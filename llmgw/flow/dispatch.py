@@ -57,6 +57,10 @@ _JSON: Final[Header] = (b"content-type", b"application/json")
 _ESTIMATED: Final[Header] = (b"x-llmgw-usage-source", b"estimated")
 
 
+MEASURED_TOKENS: Final = 16
+"""An answer of fewer says nothing of how fast a target writes."""
+
+
 class Leave(NamedTuple):
     """What the breakers of a target and of a secret have permitted."""
 
@@ -167,8 +171,7 @@ class Dispatch:
                     attempt = self._attempt(target, out, self._client)
                     error = await self._try(attempt, out, secret, leave)
                 if error is None:
-                    if self._plan.pool.settings.hedge is not None:
-                        self._note_wait(attempt)
+                    self._note_success(attempt)
                     return True
                 if self._client.started or self._client.gone or isinstance(error, _FINAL):
                     raise error
@@ -193,9 +196,23 @@ class Dispatch:
                 await Pause(self._gateway.watch.loop).last(self._client, step.wait_s)
         return False
 
-    def _note_wait(self, attempt: Attempt) -> None:
-        if attempt.first_at is not None:
-            self._gateway.hedging.note(self._plan.pool.name, attempt.first_at - attempt.sent_at)
+    def _note_success(self, attempt: Attempt) -> None:
+        """Remember how fast the target was, and that the conversation is there now."""
+        gateway, plan, target = self._gateway, self._plan, attempt.target
+        if plan.session is not None:
+            gateway.pins.put(plan.session, target.name, monotonic())
+        if attempt.first_at is None or attempt.ended_at is None:
+            return
+        first_token_s = attempt.first_at - attempt.sent_at
+        if plan.pool.settings.hedge is not None:
+            gateway.hedging.note(plan.pool.name, first_token_s)
+        if plan.pool.asks:
+            known = gateway.pace.of(target.name)
+            known.first_token_s.add(first_token_s, attempt.ended_at)
+            written_s = attempt.ended_at - attempt.first_at
+            tokens = 0 if attempt.report is None else attempt.report.usage.output or 0
+            if tokens >= MEASURED_TOKENS and written_s > 0:
+                known.tokens_per_s.add(tokens / written_s, attempt.ended_at)
 
     def _note_failure(self) -> None:
         """Another try follows the one that failed last: what that one has used goes onto the bill."""
@@ -235,6 +252,8 @@ class Dispatch:
         target = attempt.target
         self._call.turn_to(target)
         error: CallError | None = None
+        known = self._gateway.pace.of(target.name)
+        known.in_flight += 1
         try:
             request = self._request(target, out)
             headers = await proven(self._gateway, self._key, target.provider, secret, request)
@@ -244,6 +263,7 @@ class Dispatch:
         except CallError as failure:
             error = failure
         finally:
+            known.in_flight -= 1
             self._take(attempt)
             self._report(leave, error, attempt)
         return error

@@ -14,6 +14,7 @@ from msgspec.structs import asdict, replace
 
 from llmgw.canonical import Usage
 from llmgw.config import models, providers
+from llmgw.config.models import Strategy
 from llmgw.config.providers import Timeouts
 from llmgw.config.schema import Config
 from llmgw.dialects.capabilities import Capabilities, of
@@ -27,13 +28,16 @@ from llmgw.flow.alarm import Alarm
 from llmgw.flow.hedging import Hedging
 from llmgw.flow.watch import Watch
 from llmgw.ports import Breakers, Directory, Header, Journal, Meter, Signer, Sink, Upstream
-from llmgw.rules import limits
+from llmgw.rules import affinity, limits
 from llmgw.rules import price as price_rules
 from llmgw.rules import region as regions
 from llmgw.rules.access import KeyRecord
+from llmgw.rules.affinity import Pins
 from llmgw.rules.demand import Limit
 from llmgw.rules.governance import Policies
 from llmgw.rules.limits import Applicable, LimitRules
+from llmgw.rules.pace import Pace
+from llmgw.rules.pool import Leaf, Tree
 from llmgw.rules.price import PriceList, in_force
 from llmgw.rules.price_book import PriceBook
 from llmgw.rules.route import Routes
@@ -141,6 +145,12 @@ class Pool(Struct, frozen=True, kw_only=True):
     name: str
     targets: tuple[Target, ...]
     """In the order of the file, those of pools within it in their place; none twice."""
+    tree: Tree
+    """How they are put in order."""
+    asks: frozenset[Strategy]
+    """The strategies in it that ask what is known of its targets."""
+    sticky: bool
+    """Whether a conversation stays with its target."""
     settings: models.Model
     """As the file has them; the defaults for a `provider/model` of the client's own."""
     keeps: frozenset[int]
@@ -161,6 +171,8 @@ class Gateway(Struct, frozen=True, kw_only=True):
     watch: Watch
     breakers: Breakers
     hedging: Hedging
+    pace: Pace
+    pins: Pins
     providers: Mapping[str, Provider]
     pools: Mapping[str, Pool]
     """By the name that clients ask for: the configured models."""
@@ -200,7 +212,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
         prices = self.prices.find(provider.name, model, asked, provider.host.name)
         where = regions.region(self.config.providers[provider.name], model)
         target = target_of(provider, model, region=where, prices=prices)
-        pool = pool_of(asked, (target,), models.Model(targets=(asked,)))
+        pool = pool_of(asked, (target,), Tree("fallback", (Leaf(asked),)), models.Model(targets=(asked,)))
         if len(self.direct) < DIRECT_LIMIT:
             self.direct[asked] = pool
         return pool
@@ -255,10 +267,29 @@ def cost_by(price_list: PriceList, usage: Usage, service_tier: str | None, now: 
     return None if price is None else price_rules.cost(price, usage, service_tier)
 
 
-def pool_of(name: str, targets: tuple[Target, ...], settings: models.Model) -> Pool:
+def pool_of(name: str, targets: tuple[Target, ...], tree: Tree, settings: models.Model) -> Pool:
     """A pool by its settings."""
     retryable = [status for status in settings.retries.retry_on if isinstance(status, int) and status < 500]
-    return Pool(name=name, targets=targets, settings=settings, keeps=frozenset(retryable))
+    sticky = settings.affinity == "on" or (
+        settings.affinity == "auto" and affinity.is_one_family(target.model for target in targets)
+    )
+    return Pool(
+        name=name,
+        targets=targets,
+        tree=tree,
+        asks=_asking(tree),
+        sticky=sticky and len(targets) > 1,
+        settings=settings,
+        keeps=frozenset(retryable),
+    )
+
+
+def _asking(tree: Tree) -> frozenset[Strategy]:
+    found = {tree.strategy} - {"fallback", "weighted"}
+    for member in tree.members:
+        if isinstance(member, Tree):
+            found |= _asking(member)
+    return frozenset(found)
 
 
 def target_of(

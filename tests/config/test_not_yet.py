@@ -16,7 +16,6 @@ SECTIONS = [
     ("telemetry: {otlp_endpoint: 'http://x'}", "telemetry.otlp_endpoint"),
     ("telemetry: {sample: 1}", "telemetry.sample"),
     ("telemetry: {content: full}", "telemetry.content"),
-    (f"{MODEL} strategy: fastest}}}}{BASE}", "models.m.strategy"),
 ]
 
 

@@ -112,6 +112,13 @@ ERRORS = [
     (HEAD + OPENAI + "base_url: 'https://x/v1#'}}", 3, "providers.p.base_url", "a query or a fragment"),
     # Models, routes.
     (HEAD + "models: {m: {targets: []}}", 2, "models.m.targets", "must not be empty"),
+    (HEAD + "models: {m: {targets: [m]}}", 2, "models.m.targets[0]", "leads back to 'm': m -> m."),
+    (
+        HEAD + "models: {a: {targets: [b]}, b: {targets: [p/x, c]}, c: {targets: [b]}}" + SIMULATOR,
+        2,
+        "models.c.targets[0]",
+        "leads back to 'b': b -> c -> b.",
+    ),
     (HEAD + "models: {m: {targets: [gpt]}}", 2, "models.m.targets[0]", "must be provider/model"),
     (HEAD + "models: {m: {targets: [{use: gpt}]}}", 2, "models.m.targets[0].use", "must be provider/model"),
     (HEAD + "models: {m: {targets: [[a]]}}", 2, "models.m.targets[0]", "not a list"),
