@@ -168,6 +168,12 @@ class GatewayStopping(CallError):
     status, code, source, retry = 503, "gateway_stopping", "gateway", True
 
 
+class Panicked(CallError):
+    """The operator has stopped such calls for now; the message has the operator's reason."""
+
+    status, code, source, retry = 503, "panic", "gateway", True
+
+
 class NoTarget(CallError):
     """Every target of the model is left alone just now; `retry_after_s` says until when."""
 

@@ -29,12 +29,14 @@ from llmgw.rules.governance import Policies
 from llmgw.rules.pace import Pace
 from llmgw.rules.price_book import PriceBook
 from llmgw.rules.route import Routes
+from llmgw.standalone import panic
 from llmgw.standalone.breakers import MemoryBreakers
 from llmgw.standalone.directory import SqliteDirectory
 from llmgw.standalone.journal import SpoolJournal
 from llmgw.standalone.ledger import SqliteLedger
 from llmgw.standalone.lock import StoreLock
 from llmgw.standalone.meter import MemoryMeter
+from llmgw.standalone.panic import PanicWatch
 from llmgw.standalone.request_log import RequestLog, path_beside
 from llmgw.telemetry import Telemetry
 
@@ -52,6 +54,7 @@ class Installation:
     meter: MemoryMeter
     alarm: Alarm
     breakers: MemoryBreakers
+    panic: PanicWatch
 
     def __init__(self, path: Path, config: Config) -> None:
         self.path = path
@@ -77,7 +80,8 @@ class Installation:
             self.meter = MemoryMeter(parts.enter_context(SqliteLedger(path, self.journal)))
             self.alarm = Alarm(self.meter, self.telemetry)
             self.breakers = MemoryBreakers(self.config.breakers)
-            self.telemetry.watch(self.breakers)
+            self.panic = PanicWatch(panic.path_beside(path))
+            self.telemetry.watch(self.breakers, self.panic)
             self._parts = parts.pop_all()
         return self
 
@@ -117,6 +121,7 @@ class Installation:
             alarm=self.alarm,
             watch=previous.watch if previous is not None else Watch(),
             breakers=self.breakers,
+            panic=self.panic,
             pace=previous.pace if previous is not None else Pace(),
             pins=previous.pins if previous is not None else Pins(),
             hedging=previous.hedging if previous is not None else Hedging(),

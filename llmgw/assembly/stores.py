@@ -7,7 +7,8 @@ from pathlib import Path
 from llmgw.config.schema import Config
 from llmgw.kms import local
 from llmgw.kms.local import LocalKms
-from llmgw.standalone import migrations, store
+from llmgw.standalone import migrations, panic, store
+from llmgw.standalone.panic import PanicFile
 from llmgw.standalone.registry import SqliteRegistry
 from llmgw.standalone.reports import SqliteReports
 
@@ -44,6 +45,11 @@ def open_registry(config: Config, base: Path) -> SqliteRegistry:
 def open_reports(config: Config, base: Path) -> SqliteReports:
     """The ledger for operators; StoreUnavailable likewise."""
     return SqliteReports(store_path(config, base))
+
+
+def open_panic(config: Config, base: Path) -> PanicFile:
+    """The panic switch, which needs no store."""
+    return PanicFile(panic.path_beside(store_path(config, base)))
 
 
 def create_store(config: Config, base: Path) -> bool:

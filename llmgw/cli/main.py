@@ -11,7 +11,21 @@ from typing import Annotated
 import typer
 
 from llmgw import __version__
-from llmgw.cli import config, credentials, demo, doctor, init, keys, kms, migrate, orgs, render, serve, usage
+from llmgw.cli import (
+    config,
+    credentials,
+    demo,
+    doctor,
+    init,
+    keys,
+    kms,
+    migrate,
+    orgs,
+    panic,
+    render,
+    serve,
+    usage,
+)
 from llmgw.errors import OperatorError
 
 app = typer.Typer(
@@ -33,6 +47,7 @@ for name, group in (
     ("kms", kms.app),
     ("migrate", migrate.app),
     ("usage", usage.app),
+    ("panic", panic.app),
 ):
     app.add_typer(group, name=name)
 

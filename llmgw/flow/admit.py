@@ -78,6 +78,7 @@ def admit(gateway: Gateway, call: Call, key: KeyRecord, model: str | None, raw: 
     """
     call.org = key.org
     call.key_id = key.id
+    call.key = key
     if model is None:
         body = bodies.read(raw, call.operation.types)
     else:

@@ -26,6 +26,8 @@ from llmgw.flow.passage import Passage
 from llmgw.flow.relay import Relay
 from llmgw.flow.watch import Watch
 from llmgw.ports import Client, Header, Transfer, Upstream, UpstreamRequest
+from llmgw.rules import panic
+from llmgw.rules.panic import Entry
 
 HOLD_S: Final = 1.0
 """Seconds for which the start-up of a stream is held when no content follows."""
@@ -351,6 +353,14 @@ class Attempt:
 
     def fail(self, error: CallError) -> None:
         self._finish(error)
+
+    def is_concerned(self, entry: Entry) -> bool:
+        """Whether panic is for this call."""
+        call, target = self._call, self.target
+        caller = (
+            call.key is not None and panic.of_call((entry,), call.key, call.model_asked or "")[0] is entry
+        )
+        return caller or panic.concerns_target(entry, target.provider.name, target.model)
 
 
 def _gone() -> ClientGone:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from llmgw.dialects.dialect import Dialect, Endpoint
 from llmgw.ports import CallRecord
+from llmgw.rules.access import KeyRecord
 from llmgw.rules.trace import TraceContext
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Call(CallRecord, kw_only=True):
     """The tier that the provider says it served, in OpenAI's words."""
     delivered: bool = False
     """Whether the request has reached a provider, as far as that can be known here."""
+    key: KeyRecord | None = None
     target: Target | None = None
     """Asked last, or the one that answers."""
     account: Account | None = None

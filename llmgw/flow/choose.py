@@ -12,19 +12,21 @@ from time import monotonic
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmgw.dialects import reported
 from llmgw.dialects.body import Body
 from llmgw.dialects.traits import Content
-from llmgw.errors import ModelNotAllowed, PolicyDenied
+from llmgw.errors import ModelNotAllowed, Panicked, PolicyDenied
 from llmgw.flow.call import Call
 from llmgw.flow.demand import Forecast
 from llmgw.flow.enquiry import Enquiry
 from llmgw.flow.gateway import Gateway, Pool, Target
-from llmgw.rules import access, affinity, retry
+from llmgw.rules import access, affinity, panic, retry
 from llmgw.rules.access import KeyRecord
 from llmgw.rules.facts import Facts
 from llmgw.rules.governance import PASSES, Served, Verdict
+from llmgw.rules.panic import Entry, concerns_target
 from llmgw.rules.pool import Standing, ordered
 from llmgw.rules.price import PriceList, in_force
 
@@ -66,10 +68,13 @@ def chosen(
         fields: the client's header fields by lower-case name.
 
     Raises:
+        Panicked: the operator has stopped such calls.
         PolicyDenied: a policy refuses the call, or every target that it could go to.
         InvalidRequest: the client's own limit of time is none.
         ModelNotAllowed: none of the targets has a known price, and only priced ones are served.
     """
+    if gateway.panic.entries:
+        pool = _braked(gateway, call, key, pool, body)
     forecast = Forecast(call, body, gateway.config.limits.output_share)
     asked_prices: PriceList = ()
     shadow_prices: PriceList = ()
@@ -98,6 +103,8 @@ def chosen(
                 call.route = decision.route.name
                 asked_prices = pool.targets[0].prices
                 pool = gateway.pool(decision.route.to)
+                if gateway.panic.entries:
+                    pool = _braked(gateway, call, key, pool, body)
         if gateway.policies:
             verdict = gateway.policies.judge(facts)
             if verdict.denied:
@@ -129,6 +136,36 @@ def chosen(
 
 
 _EMBEDDING: Final = frozenset(reported.WITHOUT_OUTPUT)
+
+
+def _braked(gateway: Gateway, call: Call, key: KeyRecord, pool: Pool, body: Body) -> Pool:
+    """The pool as far as panic leaves it; of a call that passes through, its first target alone."""
+    entries = gateway.panic.entries
+    blocks, call.passthrough = panic.of_call(entries, key, body.model)
+    if blocks is not None:
+        raise _panicked(gateway, blocks)
+    kept = []
+    for target in pool.targets:
+        found = [entry for entry in entries if concerns_target(entry, target.provider.name, target.model)]
+        call.passthrough |= any(entry.action == "passthrough" for entry in found)
+        stop = next((entry for entry in found if entry.action == "block"), None)
+        if stop is None:
+            kept.append(target)
+        else:
+            blocks = stop
+    if not kept:
+        assert blocks is not None
+        raise _panicked(gateway, blocks)
+    return pool if len(kept) == len(pool.targets) else replace(pool, targets=tuple(kept))
+
+
+def _panicked(gateway: Gateway, entry: Entry) -> Panicked:
+    gateway.panic.refused(entry)
+    return Panicked(
+        f"The operator has stopped these calls for now: {entry.reason}",
+        retry_after_s=entry.retry_after_s,
+        detail=f"panic: {entry.text}, by {entry.actor}",
+    )
 
 
 def _total_s(targets: tuple[Target, ...], fields: Mapping[bytes, bytes]) -> float:

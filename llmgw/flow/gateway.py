@@ -27,7 +27,7 @@ from llmgw.errors import ModelNotFound
 from llmgw.flow.alarm import Alarm
 from llmgw.flow.hedging import Hedging
 from llmgw.flow.watch import Watch
-from llmgw.ports import Breakers, Directory, Header, Journal, Meter, Signer, Sink, Upstream
+from llmgw.ports import Breakers, Directory, Header, Journal, Meter, Panic, Signer, Sink, Upstream
 from llmgw.rules import affinity, limits
 from llmgw.rules import price as price_rules
 from llmgw.rules import region as regions
@@ -170,6 +170,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     alarm: Alarm
     watch: Watch
     breakers: Breakers
+    panic: Panic
     hedging: Hedging
     pace: Pace
     pins: Pins

@@ -10,6 +10,7 @@ import asyncio
 from typing import Final, Protocol
 
 from llmgw.errors import CallError
+from llmgw.rules.panic import Entry
 
 PERIOD_S: Final = 0.05
 
@@ -23,6 +24,10 @@ class Timed(Protocol):
 
     def fail(self, error: CallError) -> None:
         """Stop now."""
+        ...
+
+    def is_concerned(self, entry: Entry) -> bool:
+        """Whether panic is for it."""
         ...
 
 
@@ -48,6 +53,12 @@ class Watch:
         """Stop every member: the process ends, and some have no client left that would be cut off."""
         for member in list(self._members):
             member.fail(error)
+
+    def cut(self, entry: Entry, error: CallError) -> None:
+        """Stop those that panic is for."""
+        for member in list(self._members):
+            if member.is_concerned(entry):
+                member.fail(error)
 
     def _look(self) -> None:
         for member in list(self._members):

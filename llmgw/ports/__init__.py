@@ -13,6 +13,7 @@ from llmgw.ports.journal import Journal, LedgerRow, UsageSource
 from llmgw.ports.kms import Kms
 from llmgw.ports.ledger import Dimension, Ledger, Report, ReportQuery, Reports, Total
 from llmgw.ports.meter import Hold, Meter, Standing
+from llmgw.ports.panic import Panic, PanicSwitch
 from llmgw.ports.record import BudgetWarning, CallRecord, Sink
 from llmgw.ports.registry import Org, Registry, Role, Token, VirtualKey
 from llmgw.ports.signer import Signer
@@ -33,6 +34,8 @@ __all__ = [
     "LedgerRow",
     "Meter",
     "Org",
+    "Panic",
+    "PanicSwitch",
     "Receiver",
     "Registry",
     "Report",

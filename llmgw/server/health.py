@@ -40,6 +40,7 @@ def _handlers(running: Running) -> list[HTTPRouteHandler]:
 
 
 async def _readiness(running: Running) -> dict[str, Any]:
+    panic = running.gateway.panic
     secrets = await running.installation.directory.probe()
     degraded = running.installation.directory.degraded
     if running.draining:
@@ -54,6 +55,10 @@ async def _readiness(running: Running) -> dict[str, Any]:
         "status": status,
         "store": "unavailable" if degraded is not None else "ok",
         "kms": secrets,
+        "panic": [
+            {"scope": entry.text, "action": entry.action, "since": round(entry.since), "refused": refused}
+            for entry, refused in zip(panic.entries, panic.refusals.values(), strict=True)
+        ],
         "breakers": dict(running.gateway.breakers.states(time.monotonic())),
         "config": {
             "version": running.gateway.version,

@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 
 from llmgw.assembly import Installation
 from llmgw.config.schema import Config
-from llmgw.errors import CallError, OperatorError
+from llmgw.control.panic import refuse_changes
+from llmgw.errors import CallError, OperatorError, Panicked
 from llmgw.flow.gateway import Gateway
+from llmgw.rules.panic import Entry
 
 _log = logging.getLogger("llmgw.server")
 
@@ -32,6 +35,7 @@ class Running:
         self.last_error: str | None = None
         """Why the last reload was refused; None when the newest file is in force."""
         self._wanted = asyncio.Event()
+        installation.panic.on_change = self._panic
 
     def refused(self, error: CallError) -> None:
         """Bytes that were no request were answered with `error`."""
@@ -49,9 +53,17 @@ class Running:
             self._wanted.clear()
             await self._reload()
 
+    def _panic(self, entries: Sequence[Entry]) -> None:
+        """Panic came on: what is under way ends too, where that is wanted."""
+        for entry in entries:
+            if entry.cut:
+                error = Panicked(f"The operator has stopped these calls for now: {entry.reason}")
+                self.gateway.watch.cut(entry, error)
+
     async def _reload(self) -> None:
         old = self.gateway
         try:
+            refuse_changes(old.panic.entries)
             new = await asyncio.to_thread(self.installation.read_again)
             gateway = self.installation.assemble(new, previous=old)
         except OperatorError as error:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from llmgw.config import schema
-from llmgw.ports import BudgetWarning, CallRecord
+from llmgw.ports import BudgetWarning, CallRecord, Panic
 from llmgw.telemetry.lines import Entry, encode, severity
 from llmgw.telemetry.log import JsonHandler
 from llmgw.telemetry.metrics import BreakerStates, JournalCounts, Metrics
@@ -87,9 +87,10 @@ class Telemetry:
         """Show what `journal` counts among the metrics."""
         self._metrics.journal = journal
 
-    def watch(self, breakers: BreakerStates) -> None:
-        """Show what `breakers` say among the metrics."""
+    def watch(self, breakers: BreakerStates, panic: Panic) -> None:
+        """Show what these say among the metrics."""
         self._metrics.breakers = breakers
+        self._metrics.panic = panic
 
     def refused(self, status: int) -> None:
         """Bytes that were no request were answered with `status`."""

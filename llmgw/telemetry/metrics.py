@@ -30,7 +30,7 @@ from prometheus_client.registry import Collector
 from llmgw import __version__
 from llmgw.canonical import Usage
 from llmgw.config.budget import NANO
-from llmgw.ports import CallRecord
+from llmgw.ports import CallRecord, Panic
 
 MODELS: Final = 1000
 _BUCKETS: Final = tuple(name for name in Usage.__struct_fields__ if name != "native")
@@ -106,6 +106,7 @@ class Metrics(Collector):
         self._warnings: dict[str, int] = {}
         self.journal: JournalCounts | None = None
         self.breakers: BreakerStates | None = None
+        self.panic: Panic | None = None
         self._reloads = {"applied": 0, "refused": 0}
         self._last_reload_ok = True
         self._registry = CollectorRegistry(auto_describe=False)
@@ -257,6 +258,10 @@ class Metrics(Collector):
             "Lines of the journal that were spoilt and are set aside.",
             0 if journal is None else journal.torn,
         )
+        braked = GaugeMetricFamily("llmgw_panic", "1 for each scope that is on.", labels=("scope", "action"))
+        for entry in () if self.panic is None else self.panic.entries:
+            braked.add_metric((entry.text, entry.action), 1)
+        yield braked
         states = GaugeMetricFamily(
             "llmgw_breaker_state", "Breakers that are not closed: 1 half-open, 2 open.", labels=("name",)
         )

@@ -13,7 +13,9 @@ from llmgw import __version__
 from llmgw.canonical import Usage
 from llmgw.config.breakers import Breakers
 from llmgw.rules.breaker import Permit
+from llmgw.rules.panic import Entry
 from llmgw.standalone.breakers import MemoryBreakers
+from llmgw.standalone.panic import PanicWatch
 from llmgw.telemetry.metrics import MODELS, OTHER, OVERHEAD_S, Metrics
 from tests.telemetry.records import record
 
@@ -146,7 +148,7 @@ def test_labels_are_escaped() -> None:
     assert ('a"b\\c\nd', "openai", "200") in samples(metrics, "llmgw_requests_total")
 
 
-def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
+def test_every_metric_is_documented_and_every_documented_one_exists(tmp_path: Path) -> None:
     """docs/metrics.md is the list of what `/metrics` shows of ours, with its type and labels."""
     metrics = Metrics()
     metrics.observe(record(status=502, error="upstream_error"))
@@ -155,6 +157,9 @@ def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
     metrics.dropped("log", 1)
     metrics.breakers = breakers = MemoryBreakers(Breakers(failures=1))
     breakers.report("openai/gpt-4o", Permit(0), "failure", monotonic())
+    metrics.panic = PanicWatch(tmp_path / "panic")
+    entry = Entry(scope="all", action="block", reason="r", actor="a", since=0.0)
+    metrics.panic.entries = (entry,)
     shown = {}
     for family in text_string_to_metric_families(metrics.render()[0].decode()):
         if family.name.startswith("llmgw_"):
