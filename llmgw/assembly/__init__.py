@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llmgw.assembly.installation import Installation
+from llmgw.assembly.offline import routing
 from llmgw.assembly.reach import Reach, reach
 from llmgw.assembly.stores import (
     create_kms,
@@ -30,5 +31,6 @@ __all__ = [
     "open_registry",
     "open_reports",
     "reach",
+    "routing",
     "store_path",
 ]

@@ -116,6 +116,7 @@ class Installation:
             version=self._version,
             directory=self.directory,
             meter=self.meter,
+            standing=self.meter.standing,
             journal=self.journal,
             sink=self.telemetry,
             alarm=self.alarm,

@@ -23,6 +23,7 @@ from llmgw.cli import (
     orgs,
     panic,
     render,
+    route,
     serve,
     usage,
 )
@@ -48,6 +49,7 @@ for name, group in (
     ("migrate", migrate.app),
     ("usage", usage.app),
     ("panic", panic.app),
+    ("route", route.app),
 ):
     app.add_typer(group, name=name)
 

@@ -21,13 +21,13 @@ from llmgw.errors import ModelNotAllowed, Panicked, PolicyDenied
 from llmgw.flow.call import Call
 from llmgw.flow.demand import Forecast
 from llmgw.flow.enquiry import Enquiry
-from llmgw.flow.gateway import Gateway, Pool, Target
+from llmgw.flow.gateway import Pool, Routing, Target
 from llmgw.rules import access, affinity, panic, retry
 from llmgw.rules.access import KeyRecord
 from llmgw.rules.facts import Facts
 from llmgw.rules.governance import PASSES, Served, Verdict
 from llmgw.rules.panic import Entry, concerns_target
-from llmgw.rules.pool import Standing, ordered
+from llmgw.rules.pool import Ranked, Standing, ordered
 from llmgw.rules.price import PriceList, in_force
 
 
@@ -53,7 +53,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def chosen(
-    gateway: Gateway,
+    routing: Routing,
     call: Call,
     key: KeyRecord,
     pool: Pool,
@@ -73,54 +73,44 @@ def chosen(
         InvalidRequest: the client's own limit of time is none.
         ModelNotAllowed: none of the targets has a known price, and only priced ones are served.
     """
-    if gateway.panic.entries:
-        pool = _braked(gateway, call, key, pool, body)
-    forecast = Forecast(call, body, gateway.config.limits.output_share)
+    if routing.panic.entries:
+        pool = _braked(routing, call, key, pool, body)
+    forecast = Forecast(call, body, routing.config.limits.output_share)
     asked_prices: PriceList = ()
     shadow_prices: PriceList = ()
     facts = None
     verdict = PASSES
-    if gateway.routes or gateway.policies:
-        facts = Facts(
-            model=body.model,
-            key=key,
-            tags=tags,
-            headers=fields,
-            body_bytes=len(body.raw),
-            embeds=call.operation.name in _EMBEDDING,
-            now=call.time,
-            draw=random.random(),  # noqa: S311 - it spreads traffic
-            source=Enquiry(gateway, call, key, tags, pool, fields, body, forecast),
-        )
-        if gateway.routes and not call.passthrough:
-            decision = gateway.routes.decide(
-                facts, lambda name: gateway.flag_is_on(name, key), lambda to: _unusable(key, to)
+    if routing.routes or routing.policies:
+        facts = facts_of(routing, call, key, pool, tags, fields, body, forecast)
+        if routing.routes and not call.passthrough:
+            decision = routing.routes.decide(
+                facts, lambda name: routing.flag_is_on(name, key), lambda to: unusable(key, to)
             )
             if decision.shadows:
                 call.shadow_route = decision.shadows[0].name
-                shadow_prices = gateway.pool(decision.shadows[0].to).targets[0].prices
+                shadow_prices = routing.pool(decision.shadows[0].to).targets[0].prices
             if decision.route is not None:
                 call.route = decision.route.name
                 asked_prices = pool.targets[0].prices
-                pool = gateway.pool(decision.route.to)
-                if gateway.panic.entries:
-                    pool = _braked(gateway, call, key, pool, body)
-        if gateway.policies:
-            verdict = gateway.policies.judge(facts)
+                pool = routing.pool(decision.route.to)
+                if routing.panic.entries:
+                    pool = _braked(routing, call, key, pool, body)
+        if routing.policies:
+            verdict = routing.policies.judge(facts)
             if verdict.denied:
                 raise _denied(verdict)
     targets = pool.targets[:1] if call.passthrough else pool.targets
-    if gateway.config.limits.require_pricing:
+    if routing.config.limits.require_pricing:
         targets = _priced(targets, call, body)
-    if facts is not None and gateway.policies:
-        targets, verdict = _governed(gateway, facts, forecast, pool, targets, verdict)
+    if facts is not None and routing.policies:
+        targets, verdict = _governed(routing, facts, forecast, pool, targets, verdict)
     session = None
     if len(targets) > 1:
-        targets = _ordered(gateway, forecast, pool, targets)
+        targets = _ordered(routing, forecast, pool, targets)
         if pool.sticky:
-            session = _session(call, key, pool, fields, body)
+            session = session_of(call, key, pool, fields, body)
         if session is not None:
-            targets = _pinned_first(gateway, session, targets)
+            targets = _pinned_first(routing, session, targets)
     call.policies = tuple([violation.policy for violation in verdict.violations])
     return Plan(
         pool=pool,
@@ -128,7 +118,7 @@ def chosen(
         forecast=forecast,
         session=session,
         keeps=pool.keeps if len(targets) > 1 or pool.settings.retries.attempts > 1 else (),
-        hedge_after_s=_hedge_after_s(gateway, call, pool) if len(targets) > 1 else None,
+        hedge_after_s=_hedge_after_s(routing, call, pool) if len(targets) > 1 else None,
         total_s=_total_s(targets, fields),
         asked_prices=asked_prices,
         shadow_prices=shadow_prices,
@@ -138,12 +128,12 @@ def chosen(
 _EMBEDDING: Final = frozenset(reported.WITHOUT_OUTPUT)
 
 
-def _braked(gateway: Gateway, call: Call, key: KeyRecord, pool: Pool, body: Body) -> Pool:
+def _braked(routing: Routing, call: Call, key: KeyRecord, pool: Pool, body: Body) -> Pool:
     """The pool as far as panic leaves it; of a call that passes through, its first target alone."""
-    entries = gateway.panic.entries
+    entries = routing.panic.entries
     blocks, call.passthrough = panic.of_call(entries, key, body.model)
     if blocks is not None:
-        raise _panicked(gateway, blocks)
+        raise _panicked(routing, blocks)
     kept = []
     for target in pool.targets:
         found = [entry for entry in entries if concerns_target(entry, target.provider.name, target.model)]
@@ -155,12 +145,12 @@ def _braked(gateway: Gateway, call: Call, key: KeyRecord, pool: Pool, body: Body
             blocks = stop
     if not kept:
         assert blocks is not None
-        raise _panicked(gateway, blocks)
+        raise _panicked(routing, blocks)
     return pool if len(kept) == len(pool.targets) else replace(pool, targets=tuple(kept))
 
 
-def _panicked(gateway: Gateway, entry: Entry) -> Panicked:
-    gateway.panic.refused(entry)
+def _panicked(routing: Routing, entry: Entry) -> Panicked:
+    routing.panic.refused(entry)
     return Panicked(
         f"The operator has stopped these calls for now: {entry.reason}",
         retry_after_s=entry.retry_after_s,
@@ -175,18 +165,16 @@ def _total_s(targets: tuple[Target, ...], fields: Mapping[bytes, bytes]) -> floa
     return total_s if own_s is None else min(own_s, total_s)
 
 
-def _ordered(
-    gateway: Gateway, forecast: Forecast, pool: Pool, targets: tuple[Target, ...]
-) -> tuple[Target, ...]:
-    """As the pool's strategies want them."""
-    by_name = {target.name: target for target in targets}
+def ranked(routing: Routing, forecast: Forecast, pool: Pool) -> list[Ranked]:
+    """All targets of the pool in the order of its strategies, and why."""
+    by_name = {target.name: target for target in pool.targets}
     asks = pool.asks
 
     def standing(name: str) -> Standing:
         target = by_name.get(name)
         if target is None or not asks:
             return _UNKNOWN
-        known, now = gateway.pace.of(name), monotonic()
+        known, now = routing.pace.of(name), monotonic()
         return Standing(
             cost_nano_usd=forecast.likely_cost(target) if "cheapest" in asks else None,
             first_token_s=known.first_token_s.read(now),
@@ -194,34 +182,66 @@ def _ordered(
             in_flight=known.in_flight,
         )
 
-    ranked = ordered(pool.tree, standing, random.random)
-    return tuple([by_name[one.name] for one in ranked if one.name in by_name])
+    return ordered(pool.tree, standing, random.random)
+
+
+def _ordered(
+    routing: Routing, forecast: Forecast, pool: Pool, targets: tuple[Target, ...]
+) -> tuple[Target, ...]:
+    """Those targets, as the pool's strategies want them."""
+    kept = {target.name: target for target in targets}
+    return tuple([kept[one.name] for one in ranked(routing, forecast, pool) if one.name in kept])
 
 
 _UNKNOWN: Final = Standing()
 
 
-def _session(
+def session_of(
     call: Call, key: KeyRecord, pool: Pool, fields: Mapping[bytes, bytes], body: Body
 ) -> bytes | None:
+    """The conversation of a call, in a pool that keeps conversations together."""
     found = affinity.session(fields) or Content(call.operation.name, body.raw).seed()
     return affinity.digest(pool.name, key.id, found) if found else None
 
 
-def _pinned_first(gateway: Gateway, session: bytes, targets: tuple[Target, ...]) -> tuple[Target, ...]:
-    pinned = gateway.pins.find(session, monotonic())
+def _pinned_first(routing: Routing, session: bytes, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+    pinned = routing.pins.find(session, monotonic())
     if pinned is None or targets[0].name == pinned:
         return targets
     first = [target for target in targets if target.name == pinned]
     return (*first, *[target for target in targets if target.name != pinned])
 
 
-def _hedge_after_s(gateway: Gateway, call: Call, pool: Pool) -> float | None:
+def facts_of(
+    routing: Routing,
+    call: Call,
+    key: KeyRecord,
+    pool: Pool,
+    tags: Mapping[str, str],
+    fields: Mapping[bytes, bytes],
+    body: Body,
+    forecast: Forecast,
+) -> Facts:
+    """What rules may ask of the call."""
+    return Facts(
+        model=body.model,
+        key=key,
+        tags=tags,
+        headers=fields,
+        body_bytes=len(body.raw),
+        embeds=call.operation.name in _EMBEDDING,
+        now=call.time,
+        draw=random.random(),  # noqa: S311 - it spreads traffic
+        source=Enquiry(routing, call, key, tags, pool, fields, body, forecast),
+    )
+
+
+def _hedge_after_s(routing: Routing, call: Call, pool: Pool) -> float | None:
     hedge = pool.settings.hedge
-    return None if hedge is None or call.passthrough else gateway.hedging.after_s(pool.name, hedge)
+    return None if hedge is None or call.passthrough else routing.hedging.after_s(pool.name, hedge)
 
 
-def _unusable(key: KeyRecord, to: str) -> str | None:
+def unusable(key: KeyRecord, to: str) -> str | None:
     """Routing is no way around access."""
     return None if access.may_use(key, to) else "the key may not use this model"
 
@@ -238,7 +258,7 @@ def _priced(targets: tuple[Target, ...], call: Call, body: Body) -> tuple[Target
 
 
 def _governed(
-    gateway: Gateway,
+    routing: Routing,
     facts: Facts,
     forecast: Forecast,
     pool: Pool,
@@ -250,14 +270,7 @@ def _governed(
     kept: list[Target] = []
     refusal = PASSES
     for target in targets:
-        served = Served(
-            chosen=pool.name,
-            provider=target.provider.name,
-            model=target.model,
-            region=target.region,
-            cost_nano_usd=forecast.most_cost(target) if gateway.policies.asks_cost else None,
-        )
-        found = gateway.policies.judge(facts, served)
+        found = routing.policies.judge(facts, served_of(routing, forecast, pool, target))
         if found.denied:
             refusal = refusal.joined(found)
         else:
@@ -267,6 +280,17 @@ def _governed(
     if not kept:
         raise _denied(refusal)
     return tuple(kept), verdict
+
+
+def served_of(routing: Routing, forecast: Forecast, pool: Pool, target: Target) -> Served:
+    """A target as policies look at it."""
+    return Served(
+        chosen=pool.name,
+        provider=target.provider.name,
+        model=target.model,
+        region=target.region,
+        cost_nano_usd=forecast.most_cost(target) if routing.policies.asks_cost else None,
+    )
 
 
 def _denied(verdict: Verdict) -> PolicyDenied:

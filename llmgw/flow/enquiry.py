@@ -9,7 +9,7 @@ from llmgw.dialects.body import Body
 from llmgw.dialects.traits import Content
 from llmgw.flow.call import Call
 from llmgw.flow.demand import Forecast
-from llmgw.flow.gateway import Gateway, Pool
+from llmgw.flow.gateway import Pool, Routing
 from llmgw.rules.access import KeyRecord
 
 
@@ -18,7 +18,7 @@ class Enquiry:
 
     def __init__(
         self,
-        gateway: Gateway,
+        routing: Routing,
         call: Call,
         key: KeyRecord,
         tags: Mapping[str, str],
@@ -27,7 +27,7 @@ class Enquiry:
         body: Body,
         forecast: Forecast,
     ) -> None:
-        self._gateway = gateway
+        self._routing = routing
         self._call = call
         self._key = key
         self._tags = tags
@@ -49,11 +49,11 @@ class Enquiry:
     def budget_used(self) -> float | None:
         provider = self._pool.targets[0].provider.name
         now = self._call.time
-        limits = self._gateway.limits_of(self._key, self._tags, self._model, provider, now)
+        limits = self._routing.limits_of(self._key, self._tags, self._model, provider, now)
         budgets = [limit for limit in limits if limit.measure == "usd"]
         shares = [
             (standing.used + standing.reserved) / standing.limit.amount
-            for standing in self._gateway.meter.standing(budgets, now)
+            for standing in self._routing.standing(budgets, now)
         ]
         return max(shares, default=None)
 

@@ -5,7 +5,7 @@ A reload assembles a new Gateway and swaps one reference; a call keeps the one i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -27,7 +27,7 @@ from llmgw.errors import ModelNotFound
 from llmgw.flow.alarm import Alarm
 from llmgw.flow.hedging import Hedging
 from llmgw.flow.watch import Watch
-from llmgw.ports import Breakers, Directory, Header, Journal, Meter, Panic, Signer, Sink, Upstream
+from llmgw.ports import Breakers, Directory, Header, Journal, Meter, Panic, Signer, Sink, Standing, Upstream
 from llmgw.rules import affinity, limits
 from llmgw.rules import price as price_rules
 from llmgw.rules import region as regions
@@ -157,18 +157,14 @@ class Pool(Struct, frozen=True, kw_only=True):
     """Statuses that are worth another try and would otherwise be the client's."""
 
 
-class Gateway(Struct, frozen=True, kw_only=True):
-    """Everything a call needs."""
+class Routing(Struct, frozen=True, kw_only=True):
+    """What decides where a call goes; enough to explain a decision without serving anything."""
 
     config: Config
     version: str
     """Digest of the configuration's text, for readiness and logs."""
-    directory: Directory
-    meter: Meter
-    journal: Journal
-    sink: Sink
-    alarm: Alarm
-    watch: Watch
+    standing: Callable[[Sequence[Limit], float], Sequence[Standing]]
+    """How far limits are used up, as the meter has it."""
     breakers: Breakers
     panic: Panic
     hedging: Hedging
@@ -187,12 +183,6 @@ class Gateway(Struct, frozen=True, kw_only=True):
     limits: LimitRules
     applied: dict[tuple[str, str, str], tuple[KeyRecord, Applicable]]
     """The limits of a key's calls without tags of their own, by key id, model and provider; at most APPLIED_LIMIT."""
-
-    @property
-    def degraded(self) -> str | None:
-        """What is unavailable just now, as it stands in `x-llmgw-degraded`; None when nothing is."""
-        directory, journal = self.directory.degraded, self.journal.degraded
-        return directory if journal is None else journal if directory is None else f"{directory}, {journal}"
 
     def pool(self, asked: str) -> Pool:
         """What serves a model as a client names it: a configured name or `provider/model`.
@@ -246,6 +236,23 @@ class Gateway(Struct, frozen=True, kw_only=True):
             return card
         provider = self.pool(asked).targets[0].provider
         return ModelCard(id=asked, owned_by=provider.name, created=MODEL_CREATED)
+
+
+class Gateway(Routing, frozen=True, kw_only=True):
+    """Everything a call needs."""
+
+    directory: Directory
+    meter: Meter
+    journal: Journal
+    sink: Sink
+    alarm: Alarm
+    watch: Watch
+
+    @property
+    def degraded(self) -> str | None:
+        """What is unavailable just now, as it stands in `x-llmgw-degraded`; None when nothing is."""
+        directory, journal = self.directory.degraded, self.journal.degraded
+        return directory if journal is None else journal if directory is None else f"{directory}, {journal}"
 
 
 DIRECT_LIMIT: Final = 1000
