@@ -43,7 +43,7 @@ from llmgw.flow.outbound import Estimate, Outbound, outbound
 from llmgw.flow.pause import Pause
 from llmgw.flow.proof import proven
 from llmgw.flow.race import Race
-from llmgw.ports import Client, Header, UpstreamRequest
+from llmgw.ports import Client, FailedTry, Header, UpstreamRequest
 from llmgw.rules import retry
 from llmgw.rules.access import KeyRecord
 from llmgw.rules.breaker import Outcome, Permit
@@ -104,7 +104,7 @@ class Dispatch:
         """Not on the bill yet."""
         self._blocked: set[str] = set()
         """Breakers that are open."""
-        self._raced: list[Target] = []
+        self._raced: set[str] = set()
         """Asked beside another one."""
 
     async def run(self) -> None:
@@ -114,7 +114,7 @@ class Dispatch:
             CallError: nothing was sent to the client; it should hear of this error.
         """
         for n, target in enumerate(self._plan.targets):
-            if target in self._raced:
+            if target.name in self._raced:
                 continue
             out = await self._prepared(target, is_first=n == 0)
             if isinstance(out, Estimate):
@@ -177,8 +177,11 @@ class Dispatch:
                     raise error
                 self._failure, self._answer = error, attempt if attempt.kept else None
                 self._failed = attempt
+                cause = _cause(error, attempt)
+                tried = FailedTry(target.provider.name, target.model, str(cause))
+                self._call.failed_tries = (*self._call.failed_tries, tried)
                 step = retry.after(
-                    _cause(error, attempt),
+                    cause,
                     retries,
                     tries=tries,
                     others=target is not self._plan.targets[-1],
@@ -353,7 +356,7 @@ class Dispatch:
             if isinstance(out, Outbound):
                 leave = await self._leave(target, target.provider.keys[0])
                 if leave is not None:
-                    self._raced.append(target)
+                    self._raced.add(target.name)
                     return target, out, leave
         return None
 

@@ -14,7 +14,7 @@ from llmgw.ports.kms import Kms
 from llmgw.ports.ledger import Dimension, Ledger, Report, ReportQuery, Reports, Total
 from llmgw.ports.meter import Hold, Meter, Standing
 from llmgw.ports.panic import Panic, PanicSwitch
-from llmgw.ports.record import BudgetWarning, CallRecord, Sink
+from llmgw.ports.record import BudgetWarning, CallRecord, FailedTry, Sink
 from llmgw.ports.registry import Org, Registry, Role, Token, VirtualKey
 from llmgw.ports.signer import Signer
 from llmgw.ports.upstream import Header, Receiver, Transfer, Upstream, UpstreamRequest
@@ -26,6 +26,7 @@ __all__ = [
     "Client",
     "Dimension",
     "Directory",
+    "FailedTry",
     "Header",
     "Hold",
     "Journal",

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
 from llmgw.canonical import Usage
+
+
+class FailedTry(NamedTuple):
+    """A try that did not answer the call."""
+
+    provider: str
+    model: str
+    cause: str
+    """An HTTP status, `connect`, `timeout` or `credentials`."""
 
 
 class CallRecord(Struct, kw_only=True):
@@ -38,6 +47,8 @@ class CallRecord(Struct, kw_only=True):
     policies: tuple[str, ...] = ()
     """The names of the policies that it violated and that let it pass."""
     attempts: int = 0
+    failed_tries: tuple[FailedTry, ...] = ()
+    """Those that another one followed, or might have."""
     upstream_status: int | None = None
     upstream_request_id: str | None = None
     request_bytes: int = 0

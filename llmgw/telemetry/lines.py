@@ -53,6 +53,12 @@ class CallLine(Struct, kw_only=True):
     provider: str | None
     streamed: bool
     attempts: int
+    failed_tries: list[str] | None
+    """What led to more than one: `openai/gpt-4o: 500`."""
+    route: str | None
+    shadow_route: str | None
+    policies: tuple[str, ...] | None
+    """Those that it violates and that are only audited."""
     upstream_status: int | None
     upstream_request_id: str | None
     request_bytes: int
@@ -167,6 +173,10 @@ def _call_line(record: CallRecord) -> CallLine:
         provider=record.provider,
         streamed=record.streamed,
         attempts=record.attempts,
+        failed_tries=[f"{one.provider}/{one.model}: {one.cause}" for one in record.failed_tries] or None,
+        route=record.route,
+        shadow_route=record.shadow_route,
+        policies=record.policies or None,
         upstream_status=record.upstream_status,
         upstream_request_id=record.upstream_request_id,
         request_bytes=record.request_bytes,

@@ -96,6 +96,7 @@ class Metrics(Collector):
         self._requests: dict[tuple[str | None, str | None, int], int] = {}
         self._models: set[tuple[str | None, str | None]] = {(None, None)}
         self._upstream_errors: dict[tuple[str, str], int] = {}
+        self._failed_tries: dict[tuple[str, str], int] = {}
         self._overhead = Histogram(OVERHEAD_S)
         self._first_token: dict[str | None, Histogram] = {}
         self._duration: dict[str | None, Histogram] = {}
@@ -139,6 +140,9 @@ class Metrics(Collector):
             code = record.error or str(upstream_status)
             self._upstream_errors[provider, code] = self._upstream_errors.get((provider, code), 0) + 1
 
+        for tried in record.failed_tries:
+            labels = (tried.provider, tried.cause)
+            self._failed_tries[labels] = self._failed_tries.get(labels, 0) + 1
         if record.usage_source is not None:
             self._spend(record)
 
@@ -221,6 +225,14 @@ class Metrics(Collector):
         for labels, count in self._upstream_errors.copy().items():
             errors.add_metric(labels, count)
         yield errors
+        tries = CounterMetricFamily(
+            "llmgw_failed_tries",
+            "Tries that did not answer their call.",
+            labels=("provider", "cause"),
+        )
+        for labels, count in self._failed_tries.copy().items():
+            tries.add_metric(labels, count)
+        yield tries
         tokens = CounterMetricFamily(
             "llmgw_tokens", "Tokens used, in disjoint buckets.", labels=("provider", "model", "bucket")
         )

@@ -270,6 +270,7 @@ def test_the_row_of_a_call_that_failed_over(house: House, gateway: Gateway) -> N
     wait_until(lambda: len(rows(house)) == before + 1, timeout_s=15)
     row = rows(house)[-1]
     assert (row["provider"], row["model"], row["attempts"]) == ("good", "gpt-4o-2024-08-06", 2)
+    assert 'llmgw_failed_tries_total{cause="500",provider="status-500"}' in gateway.metrics()
     assert (row["status"], Decimal(row["cost_usd"])) == (200, COST)
 
 

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from llmgw import __version__
 from llmgw.canonical import Usage
 from llmgw.config.breakers import Breakers
+from llmgw.ports import FailedTry
 from llmgw.rules.breaker import Permit
 from llmgw.rules.panic import Entry
 from llmgw.standalone.breakers import MemoryBreakers
@@ -151,7 +152,9 @@ def test_labels_are_escaped() -> None:
 def test_every_metric_is_documented_and_every_documented_one_exists(tmp_path: Path) -> None:
     """docs/metrics.md is the list of what `/metrics` shows of ours, with its type and labels."""
     metrics = Metrics()
-    metrics.observe(record(status=502, error="upstream_error"))
+    metrics.observe(
+        record(status=502, error="upstream_error", failed_tries=(FailedTry("openai", "gpt-4o", "500"),))
+    )
     metrics.observe(record(usage=Usage(input=1), usage_source="reported", cost_nano_usd=1))
     metrics.warned("org")
     metrics.dropped("log", 1)
