@@ -28,6 +28,8 @@ from tests.provider import wait_until
 
 COMMAND = (str(Path(sys.executable).with_name("llmgw")),)
 START_S = 30.0
+UNFELT = {"failures": 1_000_000, "cooldown": "1ms"}
+"""Breakers of tests that make a provider fail: one test's failures are not for the next."""
 
 
 @dataclass
@@ -162,10 +164,11 @@ class Gateway:
 def installed(folder: Path, env: Mapping[str, str] | None = None, **settings: Any) -> Iterator[House]:
     """An initialised installation with one organisation `acme` and one key.
 
-    `settings` are sections of the configuration beside `version`, `store` and `kms`.
+    `settings` are sections of the configuration beside `version`, `store` and `kms`. Without `breakers` among them, none
+    is felt.
     """
     house = House(folder, env=dict(env or {}))
-    house.configure({"version": 1, "server": {"drain": "5s"}, **settings})
+    house.configure({"version": 1, "server": {"drain": "5s"}, "breakers": UNFELT, **settings})
     house.run("init", "--org", "acme", "--json")
     house.key = house.run("keys", "create", "--org", "acme", "--name", "test", "--json").json["key"]
     yield house

@@ -8,6 +8,7 @@ import msgspec
 
 from llmgw.assembly.providers import codec
 from llmgw.config import models
+from llmgw.config.pool_faults import is_pool
 from llmgw.config.providers import Timeouts
 from llmgw.config.schema import Config
 from llmgw.flow.gateway import Pool, Provider, Target, pool_of, target_of
@@ -30,8 +31,8 @@ def _tree(name: str, config: Config, weight: float = 1.0) -> Tree:
     members: list[Leaf | Tree] = []
     for written in model.targets:
         one = models.Target(use=written) if isinstance(written, str) else written
-        is_pool = one.use in config.models
-        members.append(_tree(one.use, config, one.weight) if is_pool else Leaf(one.use, one.weight))
+        inner = is_pool(one.use, config.models, config.providers)
+        members.append(_tree(one.use, config, one.weight) if inner else Leaf(one.use, one.weight))
     return Tree(model.strategy, tuple(members), weight)
 
 
@@ -41,7 +42,7 @@ def _targets(
     """Those of the model, and of the pools in it in their place; what a pool says of its targets is its own."""
     for written in config.models[name].targets:
         one = models.Target(use=written) if isinstance(written, str) else written
-        if one.use in config.models:
+        if is_pool(one.use, config.models, config.providers):
             yield from _targets(one.use, config, providers, prices)
         else:
             yield _target(name, one, config, providers, prices)

@@ -75,7 +75,7 @@ class _Checks:
             self._provider(("providers", name), name, provider)
         for name, model in self._config.models.items():
             self._model(("models", name), name, model)
-        for place, message in pool_faults.cycles(self._config.models):
+        for place, message in pool_faults.cycles(self._config.models, self._config.providers):
             self._fail(place, message)
         for place, message in pool_faults.repeated(self._config.models):
             self._warn(place, message)
@@ -292,7 +292,7 @@ class _Checks:
 
     def _target(self, place: Place, use: str) -> None:
         provider, _, model = use.partition("/")
-        if use in self._config.models:
+        if pool_faults.is_pool(use, self._config.models, self._config.providers):
             return
         if not provider or not _is_model_id(model):
             self._fail(place, "must be provider/model, such as openai/gpt-4o.")

@@ -47,6 +47,7 @@ from llmgw.ports import Client, FailedTry, Header, UpstreamRequest
 from llmgw.rules import retry
 from llmgw.rules.access import KeyRecord
 from llmgw.rules.breaker import Outcome, Permit
+from llmgw.rules.pace import FAILED_S
 from llmgw.rules.retry import Cause
 
 # Compressed answers could not be relayed event by event, nor counted.
@@ -57,6 +58,8 @@ _JSON: Final[Header] = (b"content-type", b"application/json")
 _ESTIMATED: Final[Header] = (b"x-llmgw-usage-source", b"estimated")
 
 
+CLOCK_S: Final = 0.05
+"""Timers may end early by as much, and a call begins a moment before its first try."""
 MEASURED_TOKENS: Final = 16
 """An answer of fewer says nothing of how fast a target writes."""
 
@@ -114,7 +117,7 @@ class Dispatch:
             CallError: nothing was sent to the client; it should hear of this error.
         """
         for n, target in enumerate(self._plan.targets):
-            if target.name in self._raced:
+            if target.name in self._raced or (n and self._left_s(target) <= 0):
                 continue
             out = await self._prepared(target, is_first=n == 0)
             if isinstance(out, Estimate):
@@ -186,18 +189,31 @@ class Dispatch:
                     tries=tries,
                     others=target is not self._plan.targets[-1],
                     retry_after_s=error.retry_after_s,
-                    left_s=self._call.received_at + self._plan.total_s - monotonic(),
+                    left_s=self._left_s(target),
                     draw=random.random(),  # noqa: S311 - it spreads tries over time
                 )
                 if step.what == "fail":
                     self._give_up()
                     return True
+                if self._plan.pool.asks:
+                    self._gateway.pace.of(target.name).first_token_s.add(FAILED_S, monotonic())
                 if step.what == "next_target":
                     return False
                 if step.what == "next_secret":
                     break
                 await Pause(self._gateway.watch.loop).last(self._client, step.wait_s)
         return False
+
+    def _left_s(self, target: Target) -> float:
+        """Of the call's time, at that target."""
+        return self._call.received_at + self._timeouts(target).total_s - monotonic()
+
+    def _was_cut_short(self, attempt: Attempt) -> bool:
+        """Whether the call's time ended before the target's own had: the client gave less, or other tries took it."""
+        target = attempt.target
+        ends_at = self._call.received_at + self._timeouts(target).total_s
+        own_s = min(target.timeouts.first_token_s, target.timeouts.total_s)
+        return monotonic() >= ends_at - CLOCK_S and ends_at - attempt.sent_at < own_s - CLOCK_S
 
     def _note_success(self, attempt: Attempt) -> None:
         """Remember how fast the target was, and that the conversation is there now."""
@@ -294,7 +310,7 @@ class Dispatch:
             outcome = proof = "neither"
             if isinstance(error, UpstreamCredentials):
                 proof = "failure"
-            elif isinstance(error, UpstreamFailed | UpstreamTimeout):
+            elif isinstance(error, UpstreamFailed | UpstreamTimeout) and not self._was_cut_short(attempt):
                 outcome = "failure"
         breakers, now = self._gateway.breakers, monotonic()
         breakers.report(attempt.target.name, leave.target, outcome, now)

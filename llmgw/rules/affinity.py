@@ -15,10 +15,13 @@ from typing import Final
 HEADERS: Final = (
     b"x-llmgw-session",
     b"x-claude-code-session-id",  # Claude Code (code.claude.com, "Gateway protocol reference")
-    b"x-opencode-session",  # opencode
-    b"session_id",  # Codex CLI, its earlier versions
-    b"session-id",  # Codex CLI
+    # opencode (packages/opencode/src/session/llm/request.ts): the first to its own service, the others to a provider
+    # that the user has added, as this gateway is one.
+    b"x-opencode-session",
+    b"x-session-affinity",
     b"x-session-id",
+    b"session-id",  # Codex CLI (codex-rs/codex-api/src/requests/headers.rs)
+    b"session_id",  # the same, its earlier versions
 )
 """Where clients name their sessions; the first that is there counts."""
 IDLE_S: Final = 3600.0
@@ -59,10 +62,14 @@ class Pins:
             self._pins.popitem(last=False)
 
 
-# What hosts write around the name of a model: a region's prefix, a maker's, a folder, a version, a date.
+# What hosts write around the name of a model: a region's prefix, a maker's, a folder, a version, a date. A `-v3` alone
+# is no host's version but the model's own (deepseek-v3), and so is what stands behind a colon, unless it is the size
+# of a window or a way to be served: sizes of Ollama's models (llama3.1:8b) and fine-tuned ones (ft:gpt-4o:acme::a1).
 _folders: Final = re.compile(r"^.*/")
 _makers: Final = re.compile(r"^(?:(?:global|us-gov|us|eu|apac|jp|au|ca)\.)?(?:[a-z0-9-]+\.)?(?=[a-z])")
-_versions: Final = re.compile(r"(?:-v\d+(?::\d+)?|@\w+|:\w+|-\d{8}|-\d{4}-\d{2}-\d{2}|-latest)+$")
+_versions: Final = re.compile(
+    r"(?:(?:-v\d+)?:\d+|(?<=-\d{8})-v\d+|@\w+|:(?:free|nitro|floor|extended|latest)|-\d{8}|-\d{4}-\d{2}-\d{2}|-latest)+$"
+)
 
 
 def family(model: str) -> str:

@@ -10,6 +10,8 @@ from typing import Final
 
 HALF_S: Final = 60.0
 FORGOTTEN_S: Final = 600.0
+FAILED_S: Final = 30.0
+"""What a failed try counts for as a wait for the first token: a target that refuses at once is not a fast one."""
 LIMIT: Final = 10_000
 """Targets known at once; clients can make names up."""
 

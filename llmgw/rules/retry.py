@@ -9,6 +9,7 @@ asked instead. What is wrong with the request is wrong everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final, Literal
 
@@ -96,7 +97,10 @@ def retry_after_s(headers: Iterable[tuple[bytes, bytes]], now: float) -> float |
     if seconds is not None:
         return seconds
     try:
-        return max(0.0, parsedate_to_datetime(text.decode("latin-1")).timestamp() - now)
+        when = parsedate_to_datetime(text.decode("latin-1"))
+        if when.tzinfo is None:  # asctime's format has no zone and is UTC (RFC 9110 section 5.6.7)
+            when = when.replace(tzinfo=UTC)
+        return max(0.0, when.timestamp() - now)
     except (ValueError, OverflowError):
         return None
 

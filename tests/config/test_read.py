@@ -341,3 +341,11 @@ def test_load_lists_every_error_and_gives_warnings(tmp_path: Path) -> None:
     config, warnings = load(path, {})
     assert config.flags == {}
     assert [warning.path for warning in warnings] == ["flags"]
+
+
+def test_a_model_may_have_the_name_of_a_target() -> None:
+    """To give `provider/model` settings of its own: what begins with a provider's name is that provider's."""
+    text = (
+        "models: {p/x: {targets: [p/x], retries: {attempts: 5}}, q/x: {targets: [p/x]}, m: {targets: [q/x]}}"
+    )
+    assert config_of(HEAD + text + SIMULATOR).models["p/x"].retries.attempts == 5

@@ -96,6 +96,7 @@ MODELS: dict[str, Any] = {
         "retries": SERIES,
         "hedge": {"after": "100ms", "max_share": 1},
     },
+    "silent-first": {"targets": ["silent/m", "good/gpt-4o-2024-08-06"]},
     "speaks-otherwise": {"targets": ["claude/claude-sonnet-4-5", "good/gpt-4o-2024-08-06"]},
     "inner": {"targets": ["status-500/a", "refuses/b"], "retries": SERIES},
     "nested": {"targets": ["inner", "good/gpt-4o-2024-08-06"], "retries": SERIES},
@@ -117,8 +118,7 @@ def house_of(folder: Path, provider: Provider, **settings: Any) -> Iterator[Hous
             providers=providers_of(provider, port),
             models=MODELS,
             prices=PRICES,
-            # A breaker would keep the tests' failures from being seen.
-            **{"breakers": {"failures": 1000, "cooldown": "1ms"}, **settings},
+            **settings,
         ) as made,
     ):
         yield made
@@ -254,6 +254,27 @@ def test_a_client_may_set_its_own_time(house: House, gateway: Gateway, value: st
     answer = ask(gateway, house, "silent/m", CHAT, **{"x-llmgw-timeout": value})
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
     assert 0.9 < time.monotonic() - began < 5
+
+
+def test_nobody_is_asked_after_the_calls_time(house: House, gateway: Gateway, provider: Provider) -> None:
+    """With the first target silent until the end, the next one gets nothing, and is not held to have failed."""
+    ask(gateway, house, "gpt-4o")  # a connection is there on which a request could go out at once
+    provider.reset()
+    answer = ask(gateway, house, "silent-first", CHAT, **{"x-llmgw-timeout": "500ms"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
+    assert {seen.behaviour for seen in provider.seen()} == {"hang-before-head"}
+
+
+def test_a_clients_short_time_is_not_the_targets_failure(tmp_path: Path, provider_process: Provider) -> None:
+    """Calls that give a target too little time do not open its breaker for others."""
+    breakers = {"failures": 2, "cooldown": "60s"}
+    with house_of(tmp_path, provider_process, breakers=breakers) as house, house.serve() as gateway:
+        for _ in range(4):
+            short = ask(gateway, house, "silent-first", CHAT, **{"x-llmgw-timeout": "200ms"})
+            assert short.status_code == 504
+            assert ask(gateway, house, "slow/m", CHAT, **{"x-llmgw-timeout": "200ms"}).status_code == 504
+        assert ask(gateway, house, "slow/m").status_code == 200
+        assert httpx.get(f"{gateway.url}/health/readiness").json()["breakers"] == {}
 
 
 def test_a_time_that_is_none_is_refused(house: House, gateway: Gateway, provider: Provider) -> None:

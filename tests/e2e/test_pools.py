@@ -21,10 +21,11 @@ SAME = ["one/gpt-4o", "two/gpt-4o-2024-08-06"]
 def house(provider_process: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     upstream = providers(provider_process)["openai"]
     slow = {**upstream, "base_url": provider_process.base_url("slow-first-byte", delay_s=0.3) + "/v1"}
+    limited = {**upstream, "base_url": provider_process.base_url("answer", status=429) + "/v1"}
     with installed(
         tmp_path_factory.mktemp("pools"),
         env={"UPSTREAM_KEY": UPSTREAM_KEY},
-        providers={"one": upstream, "two": upstream, "slow": slow, "waits": slow},
+        providers={"one": upstream, "two": upstream, "slow": slow, "waits": slow, "limited": limited},
         models={
             "weighted": {
                 "targets": [{"use": "one/a", "weight": 3}, {"use": "two/b", "weight": 1}],
@@ -32,6 +33,7 @@ def house(provider_process: Provider, tmp_path_factory: pytest.TempPathFactory) 
             },
             "cheapest": {"targets": ["one/dear", "two/cheap", "one/unpriced"], "strategy": "cheapest"},
             "fastest": {"targets": ["slow/a", "two/b"], "strategy": "fastest"},
+            "refusing": {"targets": ["limited/m", "two/quick"], "strategy": "fastest", **ONCE},
             "least-busy": {"targets": ["waits/a", "slow/b"], "strategy": "least_busy"},
             "same": {"targets": SAME, "strategy": "weighted", **ONCE},
             "same-unpinned": {"targets": SAME, "strategy": "weighted", "affinity": "off"},
@@ -83,6 +85,12 @@ def test_the_fastest_target_is_found(house: House, gateway: Gateway) -> None:
         served(gateway, house.key, body("fastest"))
     found = [served(gateway, house.key, body("fastest")) for _ in range(5)]
     assert found == ["two"] * 5
+
+
+def test_a_target_that_refuses_is_not_fast(house: House, gateway: Gateway) -> None:
+    """It is tried, refuses at once, and is then left for the one that answers."""
+    found = [ask(gateway, house.key, body("refusing")).headers["x-llmgw-attempts"] for _ in range(6)]
+    assert found == ["2", "1", "1", "1", "1", "1"]
 
 
 def test_busy_targets_are_spared(house: House, gateway: Gateway) -> None:

@@ -69,6 +69,15 @@ def test_weights_are_shares() -> None:
     assert firsts["zero"] == 0 and 2.7 < firsts["often"] / firsts["rarely"] < 3.3
 
 
+@pytest.mark.parametrize("unit", [1e-4, 1.0, 1e6])
+def test_weights_are_shares_of_any_size(unit: float) -> None:
+    """Only their ratio counts, however small or large they are."""
+    tree = Tree("weighted", (Leaf("often", 3 * unit), Leaf("rarely", unit)))
+    dice = random.Random(7)
+    firsts = Counter(ordered(tree, lambda name: Standing(), dice.random)[0].name for _ in range(4_000))
+    assert 2.7 < firsts["often"] / firsts["rarely"] < 3.3
+
+
 def test_the_cheapest_comes_first_and_what_has_no_price_last() -> None:
     known = {"a": Standing(), "b": Standing(cost_nano_usd=3), "c": Standing(cost_nano_usd=2)}
     assert order("cheapest", 1, **known) == ["c", "b", "a"]
@@ -89,6 +98,24 @@ def test_the_fastest_is_drawn_from_two() -> None:
         "b": Standing(first_token_s=1, tokens_per_s=200),
     }
     assert order("fastest", 1, **known) == ["b", "a"]
+
+
+def test_one_call_at_a_time_finds_out_how_fast_a_target_is() -> None:
+    """Others that come meanwhile go where it is known, and are spread where it is known of none."""
+    fast, busy = Standing(first_token_s=0.1, tokens_per_s=100), Standing(in_flight=1)
+    assert order("fastest", known=fast, unknown=Standing()) == ["unknown", "known"]
+    assert order("fastest", known=fast, unknown=busy) == ["known", "unknown"]
+    assert order("fastest", busy=Standing(in_flight=2), less=busy) == ["less", "busy"]
+
+
+def test_reasons_are_told_from_the_outermost_pool_inwards() -> None:
+    """In words, from the numbers that the decision was made by."""
+    tree = Tree("fallback", (Tree("cheapest", (Leaf("a"), Leaf("b"))),))
+    known = {"a": Standing(), "b": Standing(cost_nano_usd=1_500_000)}
+    assert [(one.name, one.why) for one in ordered(tree, known.__getitem__, random.random)] == [
+        ("b", "number 1 in the file; about 0.001500 USD"),
+        ("a", "number 1 in the file; its price is not known"),
+    ]
 
 
 def test_the_least_busy_comes_first() -> None:
@@ -162,6 +189,7 @@ def test_sessions_are_a_keys_own() -> None:
 def test_clients_name_their_sessions() -> None:
     assert session({b"x-claude-code-session-id": b"abc"}) == b"abc"
     assert session({b"session_id": b"s", b"x-llmgw-session": b"ours"}) == b"ours"
+    assert session({b"x-session-affinity": b"opencode, to a provider of the user's"}) is not None
     assert session({b"x-llmgw-session": b""}) is None
 
 
@@ -186,6 +214,11 @@ def test_clients_name_their_sessions() -> None:
         (("claude-3-5-haiku-latest", "claude-3-5-haiku-20241022"), True),
         (("llama-3.3-70b", "meta-llama/llama-3.3-70b"), True),
         (("gemini-2.5-flash", "gemini-2.5-flash-lite"), False),
+        (("deepseek-v3", "accounts/fireworks/models/deepseek-v3"), True),
+        (("deepseek-v2", "deepseek-v3"), False),
+        (("llama3.1:8b", "llama3.1:70b"), False),
+        (("ft:gpt-4o-mini:acme::a1", "ft:gpt-4o-mini:acme::b2"), False),
+        (("deepseek/deepseek-r1:free", "deepseek-r1"), True),
     ],
 )
 def test_one_model_by_the_names_of_its_hosts(models: tuple[str, ...], same: bool) -> None:

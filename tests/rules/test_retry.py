@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from email.utils import formatdate
 
 import pytest
@@ -66,12 +68,24 @@ def test_pauses_grow_and_are_drawn(tries: int, draw: float) -> None:
         assert wait_s(tries) <= min(CAP_S, 0.25 * 2 ** (tries - 1)) * draw
 
 
+@pytest.fixture
+def _far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_far_from_greenwich")
 def test_the_three_spellings() -> None:
-    """Seconds, a date, milliseconds; the last goes before the others."""
+    """Seconds, a date, milliseconds; the last goes before the others. A date without a zone is UTC, wherever we are."""
     assert retry.retry_after_s([(b"retry-after", b"7")], NOW) == 7
     assert retry.retry_after_s([(b"retry-after", b"0.5")], NOW) == 0.5
     date = formatdate(NOW + 90, usegmt=True).encode()
     assert retry.retry_after_s([(b"retry-after", date)], NOW) == 90
+    for undated in (b"Sun Nov  6 08:49:37 1994", b"Sun, 06 Nov 1994 08:49:37 -0000"):
+        assert retry.retry_after_s([(b"retry-after", undated)], 784_111_777 - 90) == 90
     past = formatdate(NOW - 90, usegmt=True).encode()
     assert retry.retry_after_s([(b"retry-after", past)], NOW) == 0
     both = [(b"retry-after", b"7"), (b"retry-after-ms", b"6500")]
