@@ -136,6 +136,10 @@ class UpstreamFailed(CallError):
     status, code, source, retry = 502, "upstream_error", "upstream", True
 
 
+class Escalated(UpstreamFailed):
+    """The answer of a cheaper model did not pass its checks; a better one is asked. Never sent."""
+
+
 class UpstreamRefused(CallError):
     """The provider's own 4xx about the request, told in another dialect: its status, its words, its code."""
 

@@ -65,6 +65,13 @@ class Model(Section):
     ] = "auto"
     retries: Retries = Retries()
     hedge: Hedge | None = None
+    escalate_on: Annotated[
+        tuple[Literal["refusal", "length", "schema"], ...],
+        Meta(
+            description="A cascade: where an answer is a refusal, was cut at its length, or does not keep to "
+            "the JSON asked for, the next target is asked. Answers are held until they are whole."
+        ),
+    ] = ()
     on_unsupported: Annotated[
         OnUnsupported | None, Meta(description="As the provider's, for this name alone.")
     ] = None

@@ -18,9 +18,10 @@ from typing import Final
 from llmgw.config.budget import dollars_text
 from llmgw.config.providers import Timeouts
 from llmgw.dialects.reported import Report
-from llmgw.errors import CallError, ClientGone, UpstreamFailed, UpstreamRefused, UpstreamTimeout
+from llmgw.errors import CallError, ClientGone, Escalated, UpstreamFailed, UpstreamRefused, UpstreamTimeout
 from llmgw.flow.answer import Head, retry_after_s
 from llmgw.flow.call import Call, Stage
+from llmgw.flow.check import Check
 from llmgw.flow.gateway import Target
 from llmgw.flow.passage import Passage
 from llmgw.flow.relay import Relay
@@ -33,6 +34,8 @@ HOLD_S: Final = 1.0
 """Seconds for which the start-up of a stream is held when no content follows."""
 ERROR_LIMIT: Final = 64 * 1024
 """Bytes of a provider's error answer read at most when only its message is of use."""
+CHECKED_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes of a stream that are held for a check at most."""
 TAIL_BYTES: Final = 16 * 1024
 """Bytes kept of the end of an answer that is passed on in parts, for its report of usage."""
 
@@ -45,7 +48,7 @@ class Attempt:
     _head: Head
 
     __slots__ = (
-        "_began_at", "_call", "_done", "_drain_s", "_drains_until", "_extra", "_fails", "_head",
+        "_began_at", "_call", "_check", "_done", "_drain_s", "_drains_until", "_extra", "_fails", "_head",
         "_heard", "_held", "_held_bytes", "_keeps", "_last_at", "_paused", "_relay", "_tail", "_timeouts",
         "_transfer", "_watch", "client", "delivered", "ended_at", "first_at", "kept", "passage", "report", "said_bytes",
         "sent_at", "status", "target",
@@ -61,6 +64,7 @@ class Attempt:
         extra: tuple[Header, ...],
         watch: Watch,
         keeps: Container[int] = (),
+        check: Check | None = None,
     ) -> None:
         """
         Args:
@@ -68,6 +72,7 @@ class Attempt:
             extra: header fields of the answer, besides the provider's.
             keeps: statuses of answers that are the client's and yet fail the try, for there may be another one; such
                 an answer is kept.
+            check: what the answer must pass, for a better target is left; it is held until it is whole.
         """
         self.target = target
         self.passage = passage
@@ -77,6 +82,7 @@ class Attempt:
         self._extra = extra
         self._watch = watch
         self._keeps = keeps
+        self._check = check
         self._done: asyncio.Future[CallError | None] = watch.loop.create_future()
         self._transfer: Transfer | None = None
         self._fails = False
@@ -141,7 +147,7 @@ class Attempt:
     def pass_on(self) -> None:
         """Give the client the answer that was kept, for there will be no other."""
         body = b"".join(self._held)
-        self._commit(len(body))
+        self._commit(None if self._relay is not None else len(body))
         if body:
             self._send(body)
         self.client.end()
@@ -194,7 +200,12 @@ class Attempt:
         elif not self._heard:
             if now - self.sent_at >= limits.first_token_s:
                 self._finish(_timeout("its first token", limits.first_token_s))
-            elif self._relay is not None and not self.client.started and now - self._began_at >= HOLD_S:
+            elif (
+                self._relay is not None
+                and self._check is None
+                and not self.client.started
+                and now - self._began_at >= HOLD_S
+            ):
                 self._pass_on(self._relay.release())
         # While the client is not reading, silence is ours and not the provider's.
         elif now - self._last_at >= limits.idle_s and not self._paused:
@@ -222,7 +233,9 @@ class Attempt:
                 self._finish(error)
                 return
             self._heard = relay.has_content
-            if piece:
+            if self._check is not None:
+                self._hold(data, piece)
+            elif piece:
                 self._pass_on(piece)
         elif self.client.started:
             self._tail = (self._tail + data)[-TAIL_BYTES:]
@@ -253,6 +266,11 @@ class Attempt:
             if error is not None:
                 self._finish(error)
                 return
+            if self._check is not None:
+                self._held.append(rest)
+                if self._fails_check(self._check.of_stream()):
+                    return
+                rest = b"".join(self._held)
             if not self.client.started:
                 self._commit(None)
             if rest:
@@ -266,16 +284,40 @@ class Attempt:
                 self._judge(body)
             if self._fails:
                 return
+            reasons = frozenset() if self._check is None else self._check.of_answer(body)
             try:
                 body, self.report = self.passage.plain(body)
             except UpstreamFailed as error:
                 self._finish(error)
+                return
+            self._held = [body]
+            if self._fails_check(reasons):
                 return
             self._commit(len(body))
             if body:
                 self._send(body)
         self.client.end()
         self._finish(None)
+
+    def _hold(self, data: bytes, piece: bytes) -> None:
+        """Keep a piece of a stream that is checked at its end; one that grows too long is passed on unchecked."""
+        assert self._check is not None
+        self._check.hear(data)
+        self._held.append(piece)
+        self._held_bytes += len(piece)
+        if self._held_bytes > CHECKED_LIMIT:
+            self._check = None
+            self._pass_on(b"".join(self._held))
+            self._held.clear()
+
+    def _fails_check(self, reasons: frozenset[str]) -> bool:
+        """End the try with what was found, if anything was; the answer is kept, for no other one may come."""
+        if not reasons:
+            return False
+        self.first_at = monotonic()
+        self.kept = True
+        self._finish(Escalated(f"The answer is no good: {', '.join(sorted(reasons))}."))
+        return True
 
     def _judge(self, body: bytes) -> None:
         """End the try with the error that the answer is, unless it is the client's own and passes after all."""

@@ -18,13 +18,17 @@ from typing import Any, Final, NamedTuple
 from msgspec.structs import replace
 
 from llmgw.config.providers import Timeouts
+from llmgw.dialects import verdict
 from llmgw.dialects.anthropic import dialect as anthropic
 from llmgw.dialects.body import Body
+from llmgw.dialects.known import CODECS
+from llmgw.dialects.verdict import Expected
 from llmgw.errors import (
     BudgetExceeded,
     CallError,
     ClientGone,
     DependencyUnavailable,
+    Escalated,
     GatewayStopping,
     InvalidRequest,
     NoTarget,
@@ -37,6 +41,7 @@ from llmgw.errors import (
 from llmgw.flow.account import note_failed_try, turn_to
 from llmgw.flow.attempt import Attempt
 from llmgw.flow.call import Call
+from llmgw.flow.check import Check
 from llmgw.flow.choose import Plan
 from llmgw.flow.gateway import Gateway, ProviderKey, Target
 from llmgw.flow.outbound import Estimate, Outbound, outbound
@@ -103,8 +108,12 @@ class Dispatch:
         self._failure: CallError | None = None
         self._answer: Attempt | None = None
         """Its answer is kept, and is the client's if nobody gives a better one."""
+        self._answer_error: CallError | None = None
+        """Why it was not given at once."""
         self._failed: Attempt | None = None
         """Not on the bill yet."""
+        self._asked: Expected | None = None
+        """What the client wants of the answer's shape, where that is checked."""
         self._blocked: set[str] = set()
         """Breakers that are open."""
         self._raced: set[str] = set()
@@ -142,6 +151,10 @@ class Dispatch:
 
     def _give_up(self) -> None:
         if self._answer is not None:
+            if (
+                self._answer is not self._failed
+            ):  # it is on the bill already, and what was tried after it gave nothing
+                self._call.delivered, self._call.usage = False, None
             self._answer.pass_on()
             return
         if self._failure is None or (self._blocked and not self._call.attempts):
@@ -178,11 +191,16 @@ class Dispatch:
                     return True
                 if self._client.started or self._client.gone or isinstance(error, _FINAL):
                     raise error
-                self._failure, self._answer = error, attempt if attempt.kept else None
+                self._failure = error
+                if isinstance(error, Escalated) or not isinstance(self._answer_error, Escalated):
+                    self._answer = attempt if attempt.kept else None
+                    self._answer_error = error
                 self._failed = attempt
-                cause = _cause(error, attempt)
+                cause = "escalated" if isinstance(error, Escalated) else _cause(error, attempt)
                 tried = FailedTry(target.provider.name, target.model, str(cause))
                 self._call.failed_tries = (*self._call.failed_tries, tried)
+                if cause == "escalated":
+                    return False
                 step = retry.after(
                     cause,
                     retries,
@@ -257,7 +275,17 @@ class Dispatch:
             extra,
             self._gateway.watch,
             self._plan.keeps,
+            self._check(target, out),
         )
+
+    def _check(self, target: Target, out: Outbound) -> Check | None:
+        """What an answer must pass that is not the last one there may be."""
+        wanted = self._plan.pool.settings.escalate_on
+        if not wanted or target is self._plan.targets[-1] or self._call.operation.name not in CODECS:
+            return None
+        if "schema" in wanted and self._asked is None:
+            self._asked = verdict.expected_of(self._call.operation, self._body.raw, self._query)
+        return Check(out.endpoint, frozenset(wanted), self._asked)
 
     def _timeouts(self, target: Target) -> Timeouts:
         """The target's, as far as the client's own limit leaves them."""
@@ -310,6 +338,8 @@ class Dispatch:
             outcome = proof = "neither"
             if isinstance(error, UpstreamCredentials):
                 proof = "failure"
+            elif isinstance(error, Escalated):
+                outcome = proof = "success"
             elif isinstance(error, UpstreamFailed | UpstreamTimeout) and not self._was_cut_short(attempt):
                 outcome = "failure"
         breakers, now = self._gateway.breakers, monotonic()

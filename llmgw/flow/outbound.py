@@ -54,6 +54,8 @@ class Outbound(Struct, frozen=True, kw_only=True):
     """A request to be sent: its passage, path with query, and body."""
 
     passage: Passage
+    endpoint: Endpoint
+    """Of the provider's API."""
     path: bytes
     body: bytes
     accept: bytes | None = None
@@ -85,7 +87,9 @@ def outbound(call: Call, target: Target, body: Body, query: bytes) -> Outbound |
         codec = CODECS.get(operation.name)
         again = codec and unsealed(codec, call.dialect, operation, target, body.raw, body.model)
         if again:
-            return Outbound(passage=again, path=path, body=_fitted(host, operation, again.body))
+            return Outbound(
+                passage=again, endpoint=operation, path=path, body=_fitted(host, operation, again.body)
+            )
         asks = body.stream and operation.name in _REPORT_WHEN_ASKED and host.asks_for_usage
         hides = asks and not body.asks_for_usage()
         written = body.with_model(target.model)
@@ -93,6 +97,7 @@ def outbound(call: Call, target: Target, body: Body, query: bytes) -> Outbound |
             written = _fitted(host, operation, written)
         return Outbound(
             passage=(_HIDING if hides else _UNCHANGED)[operation.name],
+            endpoint=operation,
             path=path,
             body=bodies.ask_for_usage(written) if hides else written,
         )
@@ -126,6 +131,7 @@ def _translated(call: Call, target: Target, body: Body, query: bytes) -> Outboun
     endpoint = (STREAMED if chat.stream else PLAIN)[target.codec.name]
     return Outbound(
         passage=translation,
+        endpoint=endpoint,
         path=target.provider.path(endpoint, target.model, chat.stream),
         body=_fitted(target.provider.host, endpoint, translation.body),
         accept=endpoint.stream_type if chat.stream else b"application/json",
@@ -148,6 +154,7 @@ def _embedded(call: Call, target: Target, body: Body) -> Outbound:
         raise _not_offered(call, body)
     return Outbound(
         passage=EmbeddingTranslation(client, provider, target.codec, embed, losses),
+        endpoint=endpoint,
         path=target.provider.path(endpoint, target.model),
         body=written,
         accept=b"application/json",
@@ -164,6 +171,7 @@ def _counted(call: Call, target: Target, body: Body) -> Outbound | Estimate:
     asked = gemini_count.request(target.model, target.codec.write_request(chat, _recipient(target), losses))
     return Outbound(
         passage=Counting(gemini_count.read, write, target.codec, losses),
+        endpoint=gemini.COUNT_TOKENS,
         path=target.provider.path(gemini.COUNT_TOKENS, target.model),
         body=asked,
         accept=b"application/json",

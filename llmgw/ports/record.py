@@ -15,7 +15,7 @@ class FailedTry(NamedTuple):
     provider: str
     model: str
     cause: str
-    """An HTTP status, `connect`, `timeout` or `credentials`."""
+    """An HTTP status, `connect`, `timeout`, `credentials`, or `escalated`: a cascade went on."""
 
 
 class CallRecord(Struct, kw_only=True):

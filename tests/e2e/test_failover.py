@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -18,7 +19,7 @@ from tests.e2e.test_limits import CHAT, COST, PRICES
 from tests.gateway import Gateway, House, installed
 from tests.provider import Provider, closed_port, wait_until
 from tests.provider.canned import event
-from tests.provider.steps import Fin, Send
+from tests.provider.steps import Fin, Send, Step
 
 STREAM = {**CHAT, "stream": True}
 FAILURES = {
@@ -97,6 +98,16 @@ MODELS: dict[str, Any] = {
         "hedge": {"after": "100ms", "max_share": 1},
     },
     "silent-first": {"targets": ["silent/m", "good/gpt-4o-2024-08-06"]},
+    "cascade": {
+        "targets": ["second/cheap", "good/gpt-4o-2024-08-06"],
+        "retries": SERIES,
+        "escalate_on": ["refusal", "length", "schema"],
+    },
+    "cascade-then-fails": {
+        "targets": ["second/cheap", "status-500/m"],
+        "retries": SERIES,
+        "escalate_on": ["length"],
+    },
     "speaks-otherwise": {"targets": ["claude/claude-sonnet-4-5", "good/gpt-4o-2024-08-06"]},
     "inner": {"targets": ["status-500/a", "refuses/b"], "retries": SERIES},
     "nested": {"targets": ["inner", "good/gpt-4o-2024-08-06"], "retries": SERIES},
@@ -424,6 +435,64 @@ def test_a_refused_secret_is_left_alone(provider: Provider, tmp_path: Path) -> N
         assert ask(gateway, house, "keys").status_code == 200
         used = [seen.header("authorization") for seen in provider.seen()]
     assert used == [b"Bearer sk-one", b"Bearer sk-two", b"Bearer sk-two"]
+
+
+def completion(text: str, finish: str, stream: bool) -> list[Step]:
+    """An answer of 3 tokens, as the provider sends it."""
+    usage = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
+    if stream:
+        chunk = {"id": "c", "object": "chat.completion.chunk", "model": "cheap"}
+        body = b"".join(
+            (
+                event({**chunk, "choices": [{"index": 0, "delta": {"role": "assistant", "content": text}}]}),
+                event({**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}),
+                event({**chunk, "choices": [], "usage": usage}),
+                event("[DONE]"),
+            )
+        )
+        return [Send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + body), Fin()]
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
+    whole = {"id": "c", "object": "chat.completion", "model": "cheap", "choices": [choice], "usage": usage}
+    body = json.dumps(whole).encode()
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
+    return [Send(head + body)]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize("finish", ["length", "content_filter", "schema", "stop"])
+def test_a_cascade_goes_on_where_an_answer_is_no_good(
+    house: House, gateway: Gateway, provider: Provider, finish: str, stream: bool
+) -> None:
+    """Nothing of the first answer reaches the client; a good one is passed as it came. Both are on the bill."""
+    before = len(rows(house))
+    asked = {**CHAT, "stream": stream}
+    if finish == "schema":
+        asked["response_format"] = {"type": "json_object"}
+    provider.script(steps=completion("cheap words", "stop" if finish == "schema" else finish, stream))
+    answer = ask(gateway, house, "cascade", asked)
+    goes_on = finish != "stop"
+    assert answer.status_code == 200 and ("cheap words" in answer.text) == (not goes_on)
+    assert answer.headers["x-llmgw-provider"] == ("good" if goes_on else "second")
+    assert answer.headers["x-llmgw-attempts"] == ("2" if goes_on else "1")
+    if stream:
+        assert answer.text.count("[DONE]") == 1
+    wait_until(lambda: len(rows(house)) == before + 1, timeout_s=15)
+    assert rows(house)[-1]["usage"]["input"] == (18 if goes_on else 9)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+def test_a_poor_answer_is_better_than_none(
+    house: House, gateway: Gateway, provider: Provider, stream: bool
+) -> None:
+    """Where the better model fails, the client gets the answer that was passed over, and pays for it once."""
+    before = len(rows(house))
+    provider.script(steps=completion("cheap words", "length", stream), path="/v1/chat")
+    answer = ask(gateway, house, "cascade-then-fails", {**CHAT, "stream": stream})
+    assert answer.status_code == 200 and "cheap words" in answer.text
+    assert answer.headers["x-llmgw-provider"] == "second"
+    wait_until(lambda: len(rows(house)) == before + 1, timeout_s=15)
+    row = rows(house)[-1]
+    assert (row["status"], row["usage"]["input"], row["usage"]["output"]) == (200, 9, 3)
 
 
 def test_a_client_that_leaves_between_two_tries(provider: Provider, tmp_path: Path) -> None:
