@@ -5,12 +5,14 @@ from __future__ import annotations
 from llmgw.assembly.installation import Installation
 from llmgw.assembly.offline import routing
 from llmgw.assembly.reach import Reach, reach
+from llmgw.assembly.running import readiness
 from llmgw.assembly.stores import (
     create_kms,
     create_store,
     keyring_path,
     migrate,
     migration_status,
+    open_flags,
     open_kms,
     open_panic,
     open_registry,
@@ -26,11 +28,13 @@ __all__ = [
     "keyring_path",
     "migrate",
     "migration_status",
+    "open_flags",
     "open_kms",
     "open_panic",
     "open_registry",
     "open_reports",
     "reach",
+    "readiness",
     "routing",
     "store_path",
 ]

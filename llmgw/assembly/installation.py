@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from llmgw import features
 from llmgw.assembly.providers import provider
 from llmgw.assembly.stores import open_kms, store_path
 from llmgw.assembly.targets import pool
@@ -32,6 +33,7 @@ from llmgw.rules.route import Routes
 from llmgw.standalone import panic
 from llmgw.standalone.breakers import MemoryBreakers
 from llmgw.standalone.directory import SqliteDirectory
+from llmgw.standalone.flags import SqliteFlags
 from llmgw.standalone.journal import SpoolJournal
 from llmgw.standalone.ledger import SqliteLedger
 from llmgw.standalone.lock import StoreLock
@@ -55,6 +57,7 @@ class Installation:
     alarm: Alarm
     breakers: MemoryBreakers
     panic: PanicWatch
+    flags: SqliteFlags
 
     def __init__(self, path: Path, config: Config) -> None:
         self.path = path
@@ -81,7 +84,11 @@ class Installation:
             self.alarm = Alarm(self.meter, self.telemetry)
             self.breakers = MemoryBreakers(self.config.breakers)
             self.panic = PanicWatch(panic.path_beside(path))
-            self.telemetry.watch(self.breakers, self.panic)
+            remote = self.config.flag_provider.kind == "flagd"
+            source = parts.enter_context(features.flagd(self.config.flag_provider)) if remote else None
+            self.flags = parts.enter_context(SqliteFlags(path, self.config.flags, source))
+            parts.enter_context(features.registered(self.flags))
+            self.telemetry.watch(self.breakers, self.panic, self.flags)
             self._parts = parts.pop_all()
         return self
 
@@ -103,7 +110,6 @@ class Installation:
 
     def assemble(self, config: Config, previous: Gateway | None) -> Gateway:
         """A gateway for `config`; transports of providers that did not change are taken from `previous`."""
-        self.breakers.configure(config.breakers)
         providers = {name: provider(name, settings, previous) for name, settings in config.providers.items()}
         prices = PriceBook(config.prices)
         pools = {name: pool(name, config, providers, prices) for name in config.models}
@@ -111,6 +117,8 @@ class Installation:
             name: ModelCard(id=name, owned_by=made.targets[0].provider.name, created=MODEL_CREATED)
             for name, made in pools.items()
         }
+        self.breakers.configure(config.breakers)
+        self.flags.configure(config.flags)
         return Gateway(
             config=config,
             version=self._version,
@@ -123,6 +131,7 @@ class Installation:
             watch=previous.watch if previous is not None else Watch(),
             breakers=self.breakers,
             panic=self.panic,
+            flags=self.flags,
             pace=previous.pace if previous is not None else Pace(),
             pins=previous.pins if previous is not None else Pins(),
             hedging=previous.hedging if previous is not None else Hedging(),

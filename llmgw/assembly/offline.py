@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from llmgw.assembly.providers import provider
 from llmgw.assembly.stores import store_path
 from llmgw.assembly.targets import pool
 from llmgw.config.schema import Config
+from llmgw.errors import StoreUnavailable
 from llmgw.flow.gateway import Routing
 from llmgw.flow.hedging import Hedging
 from llmgw.rules import limits
@@ -18,6 +20,7 @@ from llmgw.rules.price_book import PriceBook
 from llmgw.rules.route import Routes
 from llmgw.standalone import panic
 from llmgw.standalone.breakers import MemoryBreakers
+from llmgw.standalone.flags import SqliteFlags
 from llmgw.standalone.panic import PanicWatch
 
 
@@ -31,6 +34,7 @@ def routing(config: Config, base: Path) -> Routing:
         standing=lambda found, now: [],
         breakers=MemoryBreakers(config.breakers),
         panic=PanicWatch(panic.path_beside(store_path(config, base))),
+        flags=_flags(config, base),
         hedging=Hedging(),
         pace=Pace(),
         pins=Pins(),
@@ -44,3 +48,11 @@ def routing(config: Config, base: Path) -> Routing:
         limits=limits.read(config.limits),
         applied={},
     )
+
+
+def _flags(config: Config, base: Path) -> SqliteFlags:
+    """As operators and guards have left them; as the file has them where no store says anything."""
+    flags = SqliteFlags(store_path(config, base), config.flags)
+    with contextlib.suppress(StoreUnavailable):
+        flags.load()
+    return flags

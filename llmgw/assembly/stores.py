@@ -8,6 +8,7 @@ from llmgw.config.schema import Config
 from llmgw.kms import local
 from llmgw.kms.local import LocalKms
 from llmgw.standalone import migrations, panic, store
+from llmgw.standalone.flags import SqliteFlagSwitch
 from llmgw.standalone.panic import PanicFile
 from llmgw.standalone.registry import SqliteRegistry
 from llmgw.standalone.reports import SqliteReports
@@ -50,6 +51,11 @@ def open_reports(config: Config, base: Path) -> SqliteReports:
 def open_panic(config: Config, base: Path) -> PanicFile:
     """The panic switch, which needs no store."""
     return PanicFile(panic.path_beside(store_path(config, base)))
+
+
+def open_flags(config: Config, base: Path) -> SqliteFlagSwitch:
+    """What operators say of flags; StoreUnavailable as `open_registry`."""
+    return SqliteFlagSwitch(store_path(config, base))
 
 
 def create_store(config: Config, base: Path) -> bool:

@@ -16,7 +16,7 @@ from llmgw.cli import render
 from llmgw.cli.options import ConfigPath, Json
 from llmgw.cli.session import config_path
 from llmgw.config.read import load
-from llmgw.config.schema import Config
+from llmgw.config.schema import Config, Server
 from llmgw.control import kms
 from llmgw.errors import OperatorError
 
@@ -78,6 +78,7 @@ def _checks(path: Path, *, offline: bool) -> Iterator[Check]:
         "ok",
         "limits and budgets are counted in the memory of the one process; the ledger is in the store",
     )
+    yield from _server(config.server)
     if not offline:
         yield from _providers(config)
 
@@ -104,6 +105,30 @@ def _store(config: Config, base: Path) -> Iterator[Check]:
         yield Check("secrets", "fault", fault.problem)
     if result.ok:
         yield Check("secrets", "ok", f"{result.secrets} secrets and {result.data_keys} data keys open")
+
+
+def _server(server: Server) -> Iterator[Check]:
+    """The one that runs with this configuration, and what it leaves alone just now; that none runs is no fault."""
+    address = f"{server.host}:{server.port}"
+    if server.port == 0:
+        yield Check("server", "ok", "takes a free port, so it is not asked")
+        return
+    try:
+        found = assembly.readiness(server)
+    except ValueError as error:
+        yield Check("server", "warning", f"{address} {error}")
+        return
+    if found is None:
+        yield Check("server", "ok", f"none runs at {address}")
+        return
+    yield Check(
+        "server", "ok" if found.status == "ready" else "warning", f"runs at {address} and is {found.status}"
+    )
+    if not found.breakers:
+        yield Check("breakers", "ok", "all closed")
+    for name, state in found.breakers.items():
+        what = "is left alone for a while" if state == "open" else "is about to be tried again"
+        yield Check("breakers", "warning", f"{name} has failed of late and {what}")
 
 
 def _holds_secrets(config: Config) -> bool:

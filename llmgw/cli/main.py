@@ -16,6 +16,7 @@ from llmgw.cli import (
     credentials,
     demo,
     doctor,
+    flags,
     init,
     keys,
     kms,
@@ -49,6 +50,7 @@ for name, group in (
     ("migrate", migrate.app),
     ("usage", usage.app),
     ("panic", panic.app),
+    ("flags", flags.app),
     ("route", route.app),
 ):
     app.add_typer(group, name=name)

@@ -15,6 +15,7 @@ import yaml
 from llmgw.config import (
     cloud_faults,
     endpoints,
+    flag_faults,
     limit_faults,
     not_yet,
     pool_faults,
@@ -80,11 +81,17 @@ class _Checks:
         for place, message in pool_faults.repeated(self._config.models):
             self._warn(place, message)
         self._routes()
+        self._flags()
         self._limits()
         for place in self._built.nodes:
             instead = not_yet.effect(place, self._config)
             if instead is not None:
                 self._warn(place, f"is checked, but has no effect in this version: {instead}.")
+
+    def _flags(self) -> None:
+        for place, message in flag_faults.find(self._config):
+            if self._sound(place):
+                self._fail(place, message)
 
     def _limits(self) -> None:
         for place, message in limit_faults.find(self._config.limits):
@@ -286,6 +293,8 @@ class _Checks:
             where: Place = (*place, "targets", n, "use") if whole else (*place, "targets", n)
             if self._sound(where):
                 self._target(where, target.use if isinstance(target, Target) else target)
+        if model.hedge is not None and model.hedge.flag is not None:
+            self._known((*place, "hedge", "flag"), "flag", model.hedge.flag, self._names("flags"))
         weights = [target.weight if isinstance(target, Target) else 1.0 for target in model.targets]
         if model.strategy == "weighted" and not any(weights):
             self._fail((*place, "targets"), "have no weight above 0; weighted needs one.")

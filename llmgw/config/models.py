@@ -46,6 +46,7 @@ class Hedge(Section):
     max_share: Annotated[
         Fraction, Meta(description="Of the pool's calls at most this share is sent twice.")
     ] = 0.05
+    flag: Annotated[Text | None, Meta(description="Only while this flag is on.")] = None
 
 
 class Model(Section):

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from llmgw.config.breakers import Breakers
-from llmgw.config.flags import Flag
+from llmgw.config.flags import Flag, FlagProvider
 from llmgw.config.limits import Limits
 from llmgw.config.models import Model
 from llmgw.config.prices import ModelPrices
@@ -125,5 +125,6 @@ class Config(Section):
     governance: Governance = Governance()
     policies: Annotated[tuple[Policy, ...], Meta(description="Every one that matches refuses the call.")] = ()
     flags: Annotated[dict[str, Flag], Meta(description="Switches, by name.")] = field(default_factory=dict)
+    flag_provider: FlagProvider = FlagProvider()
     telemetry: Telemetry = Telemetry()
     admin: Admin = Admin()

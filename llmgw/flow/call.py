@@ -62,6 +62,8 @@ class Call(CallRecord, kw_only=True):
     """The tier that the provider says it served, in OpenAI's words."""
     delivered: bool = False
     """Whether the request has reached a provider, as far as that can be known here."""
+    flags: tuple[str, ...] = ()
+    """Those that were on, and that it went where it went for."""
     key: KeyRecord | None = None
     target: Target | None = None
     """Asked last, or the one that answers."""

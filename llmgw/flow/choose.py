@@ -91,6 +91,8 @@ def chosen(
                 shadow_prices = routing.pool(decision.shadows[0].to).targets[0].prices
             if decision.route is not None:
                 call.route = decision.route.name
+                if decision.route.flag is not None:
+                    call.flags = (decision.route.flag,)
                 asked_prices = pool.targets[0].prices
                 pool = routing.pool(decision.route.to)
                 if routing.panic.entries:
@@ -118,7 +120,7 @@ def chosen(
         forecast=forecast,
         session=session,
         keeps=pool.keeps if len(targets) > 1 or pool.settings.retries.attempts > 1 else (),
-        hedge_after_s=_hedge_after_s(routing, call, pool) if len(targets) > 1 else None,
+        hedge_after_s=_hedge_after_s(routing, call, key, pool) if len(targets) > 1 else None,
         total_s=_total_s(targets, fields),
         asked_prices=asked_prices,
         shadow_prices=shadow_prices,
@@ -236,9 +238,15 @@ def facts_of(
     )
 
 
-def _hedge_after_s(routing: Routing, call: Call, pool: Pool) -> float | None:
+def _hedge_after_s(routing: Routing, call: Call, key: KeyRecord, pool: Pool) -> float | None:
     hedge = pool.settings.hedge
-    return None if hedge is None or call.passthrough else routing.hedging.after_s(pool.name, hedge)
+    if hedge is None or call.passthrough:
+        return None
+    if hedge.flag is not None:
+        if not routing.flag_is_on(hedge.flag, key):
+            return None
+        call.flags = (*call.flags, hedge.flag)
+    return routing.hedging.after_s(pool.name, hedge)
 
 
 def unusable(key: KeyRecord, to: str) -> str | None:

@@ -27,7 +27,19 @@ from llmgw.errors import ModelNotFound
 from llmgw.flow.alarm import Alarm
 from llmgw.flow.hedging import Hedging
 from llmgw.flow.watch import Watch
-from llmgw.ports import Breakers, Directory, Header, Journal, Meter, Panic, Signer, Sink, Standing, Upstream
+from llmgw.ports import (
+    Breakers,
+    Directory,
+    Flags,
+    Header,
+    Journal,
+    Meter,
+    Panic,
+    Signer,
+    Sink,
+    Standing,
+    Upstream,
+)
 from llmgw.rules import affinity, limits
 from llmgw.rules import price as price_rules
 from llmgw.rules import region as regions
@@ -167,6 +179,7 @@ class Routing(Struct, frozen=True, kw_only=True):
     """How far limits are used up, as the meter has it."""
     breakers: Breakers
     panic: Panic
+    flags: Flags
     hedging: Hedging
     pace: Pace
     pins: Pins
@@ -210,8 +223,7 @@ class Routing(Struct, frozen=True, kw_only=True):
 
     def flag_is_on(self, name: str, key: KeyRecord) -> bool:
         """Whether a flag is on for a key's calls."""
-        flag = self.config.flags.get(name)
-        return flag is not None and flag.default
+        return self.flags.is_on(name, key)
 
     def limits_of(
         self, key: KeyRecord, tags: Mapping[str, str], model: str, provider: str, now: float
@@ -251,8 +263,10 @@ class Gateway(Routing, frozen=True, kw_only=True):
     @property
     def degraded(self) -> str | None:
         """What is unavailable just now, as it stands in `x-llmgw-degraded`; None when nothing is."""
-        directory, journal = self.directory.degraded, self.journal.degraded
-        return directory if journal is None else journal if directory is None else f"{directory}, {journal}"
+        directory, journal, flags = self.directory.degraded, self.journal.degraded, self.flags.degraded
+        if directory is journal is flags is None:
+            return None
+        return ", ".join([one for one in (directory, journal, flags) if one is not None])
 
 
 DIRECT_LIMIT: Final = 1000

@@ -6,6 +6,7 @@ from llmgw.errors import CallError, ClientGone
 from llmgw.flow.account import close_account
 from llmgw.flow.call import Call, Stage
 from llmgw.flow.gateway import Gateway
+from llmgw.rules.guard import outcome_of
 
 
 def settle(gateway: Gateway, call: Call, error: CallError | None, now: float) -> None:
@@ -21,4 +22,7 @@ def settle(gateway: Gateway, call: Call, error: CallError | None, now: float) ->
             call.status = error.status
     call.close(now)
     close_account(gateway, call)
+    if call.flags:
+        outcome = outcome_of(call.status, call.error, call.upstream_status)
+        gateway.flags.note(call.flags, outcome, call.total_s, call.cost_nano_usd, now)
     gateway.sink.offer(call)

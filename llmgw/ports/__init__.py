@@ -9,6 +9,7 @@ from __future__ import annotations
 from llmgw.ports.breakers import Breakers
 from llmgw.ports.client import Client, Source
 from llmgw.ports.directory import Directory
+from llmgw.ports.flags import Flags, FlagSource, FlagSwitch
 from llmgw.ports.journal import Journal, LedgerRow, UsageSource
 from llmgw.ports.kms import Kms
 from llmgw.ports.ledger import Dimension, Ledger, Report, ReportQuery, Reports, Total
@@ -27,6 +28,9 @@ __all__ = [
     "Dimension",
     "Directory",
     "FailedTry",
+    "FlagSource",
+    "FlagSwitch",
+    "Flags",
     "Header",
     "Hold",
     "Journal",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from llmgw.config import breakers as config
 from llmgw.rules.breaker import Outcome, Permit, Phase
 
 
@@ -14,8 +15,18 @@ class Breakers(Protocol):
     The guarantee: however many callers report at once, a breaker opens once, at its threshold; while it is half-open no
     more probes go out than configured, over all callers that share the state. `look` and `report` neither block nor
     raise, and `admit` waits for nobody unless a probe has to be leased from others. A secret's breaker opens with its
-    first failure. Times are seconds of `time.monotonic`.
+    first failure. Names may be made up by clients: how many are known is bounded, and those that are closed go first.
+    Each transition is logged as one line. Times are seconds of `time.monotonic`.
     """
+
+    @property
+    def opened(self) -> int:
+        """How often a breaker has opened."""
+        ...
+
+    def configure(self, settings: config.Breakers) -> None:
+        """From now on these settings hold, also for what is open."""
+        ...
 
     def look(self, name: str, now: float) -> Phase:
         """As it stands; `half_open` also for one whose cooldown has passed."""
@@ -34,5 +45,5 @@ class Breakers(Protocol):
         ...
 
     def states(self, now: float) -> Mapping[str, Phase]:
-        """Every breaker that is not closed, by name."""
+        """Breakers that are not closed, by name: those that opened last, a thousand at most. From any thread."""
         ...

@@ -8,9 +8,13 @@
 
 A permit carries the generation of the state it was given in, and a report of another generation changes nothing: so a
 breaker opens once, however many calls were under way when it did, and what they say afterwards neither prolongs nor
-closes it. A probe is a lease: one that never reports frees its place when the lease ends.
+closes it. A probe is a lease of as long as the cooldown: one that never reports frees its place then.
 
-Times are seconds of one clock that does not jump; a `now` before an earlier one finds nothing to have expired.
+The failures of the window are counted exactly, for there are never more of them than open the breaker. A ratio is of
+all calls, which may be thousands each second, so those are counted in slices.
+
+Only beginnings are kept, never ends, so that other settings hold at once for what is open. Times are seconds of one
+clock that does not jump; a `now` before an earlier one finds nothing to have expired.
 """
 
 from __future__ import annotations
@@ -26,13 +30,13 @@ Phase = Literal["closed", "open", "half_open"]
 Outcome = Literal["success", "failure", "neither"]
 """`neither`: the request's own fault, or a client that left: it says nothing of the target."""
 SLICES: Final = 10
-"""The window of a ratio is counted in so many slices; the oldest one leaves as a whole."""
+"""The window of a ratio is counted in so many slices; each leaves as a whole, when its beginning does."""
 
 
 class Slice(Struct, frozen=True, gc=False):
     """A part of the window."""
 
-    number: int
+    began: float
     calls: int
     failures: int
 
@@ -44,13 +48,13 @@ class State(Struct, frozen=True, kw_only=True):
     generation: int = 0
     """Of the transitions so far."""
     failed_at: tuple[float, ...] = ()
-    """The latest failures while closed, as many as open it at most."""
+    """The failures of the window while closed; always fewer than open it."""
     slices: tuple[Slice, ...] = ()
     """Calls and failures while closed, where a ratio is set."""
-    until: float = 0.0
-    """While open: the end of the cooldown."""
+    opened_at: float = 0.0
+    """While open or half-open."""
     leases: tuple[float, ...] = ()
-    """While half-open: when the probes' leases end."""
+    """While half-open: when the probes under way began."""
 
 
 CLOSED: Final = State()
@@ -61,7 +65,14 @@ class Permit(Struct, frozen=True):
 
     generation: int
     lease: float | None = None
-    """Of a probe: when its lease ends."""
+    """Of a probe: when it began."""
+
+
+def phase(state: State, settings: Breakers, now: float) -> Phase:
+    """As the next call that asks would find it: `half_open` once the cooldown has passed."""
+    if state.phase == "open" and now - state.opened_at >= settings.cooldown_s:
+        return "half_open"
+    return state.phase
 
 
 def admit(state: State, settings: Breakers, now: float) -> tuple[State, Permit | None]:
@@ -69,14 +80,13 @@ def admit(state: State, settings: Breakers, now: float) -> tuple[State, Permit |
     if state.phase == "closed":
         return state, Permit(state.generation)
     if state.phase == "open":
-        if now < state.until:
+        if phase(state, settings, now) == "open":
             return state, None
-        state = State(phase="half_open", generation=state.generation + 1)
-    leases = tuple([end for end in state.leases if end > now])
+        state = State(phase="half_open", generation=state.generation + 1, opened_at=state.opened_at)
+    leases = _held(state, settings, now)
     if len(leases) >= settings.half_open:
         return state, None
-    lease = now + settings.cooldown_s
-    return replace(state, leases=(*leases, lease)), Permit(state.generation, lease)
+    return replace(state, leases=(*leases, now)), Permit(state.generation, now)
 
 
 def report(state: State, settings: Breakers, permit: Permit, outcome: Outcome, now: float) -> State:
@@ -98,37 +108,42 @@ def report(state: State, settings: Breakers, permit: Permit, outcome: Outcome, n
         state = replace(state, slices=_counted(state.slices, settings, outcome, now))
     if outcome == "failure":
         recent = [at for at in state.failed_at if now - at < settings.window_s]
-        state = replace(state, failed_at=(*recent, now)[-settings.failures :])
+        state = replace(state, failed_at=(*recent, now))
         if len(state.failed_at) >= settings.failures or _over_ratio(state, settings):
             return _opened(state, settings, now)
     return state
 
 
-def free_in(state: State, now: float) -> float:
+def free_in(state: State, settings: Breakers, now: float) -> float:
     """Seconds until a call may be made, as far as it is known now."""
     if state.phase == "open":
-        return max(0.0, state.until - now)
-    if state.phase == "half_open" and state.leases:
-        return max(0.0, min(state.leases) - now)
-    return 0.0
-
-
-def is_forgettable(state: State, settings: Breakers, now: float) -> bool:
-    """Whether nothing would be lost with it: closed, and its failures have left the window."""
-    return state.phase == "closed" and all(now - at >= settings.window_s for at in state.failed_at)
+        return max(0.0, state.opened_at + settings.cooldown_s - now)
+    held = _held(state, settings, now)
+    if len(held) < settings.half_open:
+        return 0.0
+    # With fewer probes allowed since a reload, more than one has to end first.
+    return max(0.0, sorted(held)[-settings.half_open] + settings.cooldown_s - now)
 
 
 def _opened(state: State, settings: Breakers, now: float) -> State:
-    return State(phase="open", generation=state.generation + 1, until=now + settings.cooldown_s)
+    return State(phase="open", generation=state.generation + 1, opened_at=now)
+
+
+def _held(state: State, settings: Breakers, now: float) -> tuple[float, ...]:
+    return tuple([began for began in state.leases if now - began < settings.cooldown_s])
 
 
 def _counted(
     slices: tuple[Slice, ...], settings: Breakers, outcome: Outcome, now: float
 ) -> tuple[Slice, ...]:
-    number = int(now * SLICES / settings.window_s)
-    kept = [one for one in slices if number - SLICES < one.number < number]
-    last = next((one for one in slices if one.number == number), Slice(number, 0, 0))
-    return (*kept, Slice(number, last.calls + 1, last.failures + (outcome == "failure")))
+    failed = outcome == "failure"
+    if slices and now - slices[0].began >= settings.window_s:
+        slices = tuple([one for one in slices if now - one.began < settings.window_s])
+    if slices:
+        last = slices[-1]
+        if now - last.began < settings.window_s / SLICES:
+            return (*slices[:-1], Slice(last.began, last.calls + 1, last.failures + failed))
+    return (*slices, Slice(now, 1, int(failed)))
 
 
 def _over_ratio(state: State, settings: Breakers) -> bool:

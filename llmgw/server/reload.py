@@ -20,7 +20,7 @@ from llmgw.rules.panic import Entry
 
 _log = logging.getLogger("llmgw.server")
 
-_FIXED = ("server", "store", "kms", "telemetry")
+_FIXED = ("server", "store", "kms", "telemetry", "flag_provider")
 """Sections that are read at start only."""
 
 

@@ -130,6 +130,7 @@ async def _serve(installation: Installation, sock: socket.socket, listening: Cal
             tasks.create_task(installation.directory.run()),
             tasks.create_task(running.reload_on_request()),
             tasks.create_task(installation.panic.run()),
+            tasks.create_task(installation.flags.run()),
         ]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         _log.info("listening on %s", url)

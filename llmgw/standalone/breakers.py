@@ -20,8 +20,9 @@ _log = logging.getLogger("llmgw.breakers")
 
 LIMIT: Final = 10_000
 """Breakers known at once: clients can make names up, and those that are closed give way."""
+SHOWN: Final = 1000
+"""Breakers that `states` tells of: each becomes a series of a Prometheus."""
 SECRETS: Final = "credential:"
-_FREE: Final = Permit(0)
 
 
 class MemoryBreakers:
@@ -29,27 +30,28 @@ class MemoryBreakers:
 
     def __init__(self, settings: config.Breakers) -> None:
         self._states: dict[str, State] = {}
+        self._fresh = CLOSED
+        """What is not known is so."""
+        self._free = Permit(CLOSED.generation)
         self.opened = 0
-        """How often a breaker has opened."""
         self.configure(settings)
 
     def configure(self, settings: config.Breakers) -> None:
-        """From now on these settings hold, also for what is open."""
         self._settings = settings
         self._of_secrets = replace(settings, failures=1, ratio=None)
 
     def look(self, name: str, now: float) -> Phase:
         state = self._states.get(name)
-        if state is None:
-            return "closed"
-        return "half_open" if state.phase == "open" and now >= state.until else state.phase
+        return "closed" if state is None else breaker.phase(state, self._settings_of(name), now)
 
     async def admit(self, name: str, now: float) -> Permit | None:
         state = self._states.get(name)
         if state is None:
-            return _FREE
+            return self._free
         after, permit = breaker.admit(state, self._settings_of(name), now)
         if after is not state:
+            if after.phase != state.phase:
+                self._tell(name, after)
             self._states[name] = after
         return permit
 
@@ -59,26 +61,30 @@ class MemoryBreakers:
         if state is None:
             if (outcome == "success" and settings.ratio is None) or outcome == "neither":
                 return
-            state = CLOSED
+            state = self._fresh
         after = breaker.report(state, settings, permit, outcome, now)
         if after is state:
             return
         if after.phase != state.phase:
             self._tell(name, after)
         if len(self._states) >= LIMIT and name not in self._states:
-            self._forget(now)
+            self._forget()
         self._states[name] = after
 
     def free_in(self, names: Iterable[str], now: float) -> float:
-        waits = [breaker.free_in(self._states.get(name, CLOSED), now) for name in names]
+        known = self._states
+        waits = [
+            breaker.free_in(known[name], self._settings_of(name), now) if name in known else 0.0
+            for name in names
+        ]
         return min(waits, default=0.0)
 
     def states(self, now: float) -> Mapping[str, Phase]:
-        return {
-            name: self.look(name, now)
-            for name, state in self._states.copy().items()
-            if state.phase != "closed"
-        }
+        # Metrics are read in another thread.
+        known = self._states.copy().items()
+        failing = [(name, state) for name, state in known if state.phase != "closed"]
+        failing.sort(key=lambda item: item[1].opened_at, reverse=True)
+        return {name: breaker.phase(state, self._settings_of(name), now) for name, state in failing[:SHOWN]}
 
     def _settings_of(self, name: str) -> config.Breakers:
         return self._of_secrets if name.startswith(SECRETS) else self._settings
@@ -87,19 +93,19 @@ class MemoryBreakers:
         if state.phase == "open":
             self.opened += 1
             _log.warning("%s fails and is left alone for %g s", name, self._settings.cooldown_s)
+        elif state.phase == "half_open":
+            _log.info("%s is tried again", name)
         else:
             _log.info("%s answers again", name)
 
-    def _forget(self, now: float) -> None:
-        """Make room: what is closed goes, if it must be with its failures."""
-        settings = self._settings
-        kept = {
-            name: state
-            for name, state in self._states.items()
-            if not breaker.is_forgettable(state, settings, now)
-        }
-        if len(kept) >= LIMIT:
-            kept = {name: state for name, state in kept.items() if state.phase != "closed"}
-        if len(kept) >= LIMIT:
-            kept.clear()
+    def _forget(self) -> None:
+        """Make room: one half goes, first what is closed and has not failed of late, last what has just opened."""
+        known = self._states
+        by_age = sorted(known.items(), key=lambda item: (item[1].opened_at, item[1].failed_at[-1:]))
+        kept = dict(by_age[len(known) // 2 :])
+        # Calls under way of what is forgotten must not be taken for those of what comes next by that name.
+        gone = max([one.generation for name, one in known.items() if name not in kept])
+        if gone >= self._fresh.generation:
+            self._fresh = State(generation=gone + 1)
+            self._free = Permit(gone + 1)
         self._states = kept

@@ -3,7 +3,7 @@
 Retention: rows of organisations, tokens and keys stay for good (a revoked one answers "who was that?");
 a key's replaced secrets go with the rotation after they end; credentials go when they are deleted. Rows of the
 ledger go after 400 days (`ledger_writer.RETENTION_S`), whole days (UTC) at a time; `call_kinds` and what was added up
-of the rows (`*_rollups`) stay.
+of the rows (`*_rollups`) stay. Of a flag the last change stays, one row for each name that was ever set.
 """
 
 from __future__ import annotations
@@ -229,6 +229,19 @@ _SCOPES: Final = """
         PRIMARY KEY (scope, id, start)
     ) STRICT, WITHOUT ROWID
 """
+_FLAGS: Final = """
+    CREATE TABLE flag_changes (
+        flag TEXT PRIMARY KEY,
+        state TEXT NOT NULL CHECK (state IN ('on', 'off', 'cleared')),
+        percentage REAL NOT NULL CHECK (percentage BETWEEN 0 AND 100),
+        orgs TEXT NOT NULL CHECK (json_type(orgs) = 'array'),
+        keys TEXT NOT NULL CHECK (json_type(keys) = 'array'),
+        said_by TEXT NOT NULL CHECK (said_by IN ('operator', 'guard')),
+        actor TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        time REAL NOT NULL
+    ) STRICT, WITHOUT ROWID
+"""
 
 STEPS: Final = (
     Step(1, "organisations, keys and credentials", _TABLES + _TRIGGERS),
@@ -245,6 +258,14 @@ STEPS: Final = (
         "budgets of keys that roll",
         # Such a budget's period is written `total`, which the first step's check asks for.
         ("ALTER TABLE virtual_keys ADD COLUMN budget_window_s REAL CHECK (budget_window_s > 0)",),
+    ),
+    Step(
+        4,
+        "flags",
+        (
+            _FLAGS,
+            *(_TRIGGER.format(table="flag_changes", event=event) for event in ("insert", "update", "delete")),
+        ),
     ),
 )
 """In order, numbered from 1 without a gap."""

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from llmgw.config import schema
-from llmgw.ports import BudgetWarning, CallRecord, Panic
+from llmgw.ports import BudgetWarning, CallRecord, Flags, Panic
 from llmgw.telemetry.lines import Entry, encode, severity
 from llmgw.telemetry.log import JsonHandler
 from llmgw.telemetry.metrics import BreakerStates, JournalCounts, Metrics
@@ -87,10 +87,11 @@ class Telemetry:
         """Show what `journal` counts among the metrics."""
         self._metrics.journal = journal
 
-    def watch(self, breakers: BreakerStates, panic: Panic) -> None:
+    def watch(self, breakers: BreakerStates, panic: Panic, flags: Flags) -> None:
         """Show what these say among the metrics."""
         self._metrics.breakers = breakers
         self._metrics.panic = panic
+        self._metrics.flags = flags
 
     def refused(self, status: int) -> None:
         """Bytes that were no request were answered with `status`."""

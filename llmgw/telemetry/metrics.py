@@ -30,7 +30,7 @@ from prometheus_client.registry import Collector
 from llmgw import __version__
 from llmgw.canonical import Usage
 from llmgw.config.budget import NANO
-from llmgw.ports import CallRecord, Panic
+from llmgw.ports import CallRecord, Flags, Panic
 
 MODELS: Final = 1000
 _BUCKETS: Final = tuple(name for name in Usage.__struct_fields__ if name != "native")
@@ -108,6 +108,7 @@ class Metrics(Collector):
         self.journal: JournalCounts | None = None
         self.breakers: BreakerStates | None = None
         self.panic: Panic | None = None
+        self.flags: Flags | None = None
         self._reloads = {"applied": 0, "refused": 0}
         self._last_reload_ok = True
         self._registry = CollectorRegistry(auto_describe=False)
@@ -286,6 +287,7 @@ class Metrics(Collector):
             "Times that a breaker has opened.",
             value=0 if breakers is None else breakers.opened,
         )
+        yield from self._of_flags()
         dropped = CounterMetricFamily(
             "llmgw_telemetry_dropped", "Log lines lost because their reader was too slow.", labels=("queue",)
         )
@@ -302,6 +304,27 @@ class Metrics(Collector):
             "llmgw_config_last_reload_successful",
             "1 when the newest configuration file is in force, 0 when it was refused.",
             self._last_reload_ok,
+        )
+
+    def _of_flags(self) -> Iterator[Metric]:
+        on = GaugeMetricFamily(
+            "llmgw_flag_on",
+            "The share of keys that a flag is on for, those that are named left out.",
+            labels=("flag",),
+        )
+        trips = CounterMetricFamily(
+            "llmgw_flag_guard_trips", "Times that a guard has turned its flag off.", labels=("flag",)
+        )
+        for name, share in {} if self.flags is None else self.flags.states().items():
+            on.add_metric((name,), share)
+        for name, count in {} if self.flags is None else dict(self.flags.trips).items():
+            trips.add_metric((name,), count)
+        yield on
+        yield trips
+        yield GaugeMetricFamily(
+            "llmgw_flag_provider_up",
+            "0 while the flag provider does not answer and what it said last holds.",
+            1 if self.flags is None or self.flags.degraded is None else 0,
         )
 
 

@@ -11,7 +11,6 @@ BASE = "\nproviders: {p: {dialect: simulator}}"
 MODEL = "\nmodels: {m: {targets: [p/a], "
 SECTIONS = [
     ("limits: {on_shared_loss: open}", "limits.on_shared_loss"),
-    ("flags: {f: {default: false}}", "flags"),
     ("admin: {enabled: true}", "admin"),
     ("telemetry: {otlp_endpoint: 'http://x'}", "telemetry.otlp_endpoint"),
     ("telemetry: {sample: 1}", "telemetry.sample"),

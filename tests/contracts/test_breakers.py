@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -79,7 +80,7 @@ async def test_fifty_failures_at_once_open_it_once(make: Make) -> None:
     await asyncio.gather(*(end(n) for n in range(50)))
     assert breakers.look(NAME, 118) == "open"
     assert breakers.look(NAME, 150) == "half_open"
-    assert getattr(breakers, "opened", 1) == 1
+    assert breakers.opened == 1
 
 
 async def test_exactly_one_probe_goes_out(make: Make) -> None:
@@ -134,12 +135,73 @@ async def test_a_secret_is_left_alone_after_its_first_refusal(make: Make) -> Non
     assert await breakers.admit("credential:openai:2", 101) is not None
 
 
-async def test_made_up_names_do_not_fill_the_memory(make: Make) -> None:
-    """Clients can name any model of a provider; what is open stays known as long as there is room."""
+async def test_other_settings_hold_for_what_is_open(make: Make) -> None:
+    """A cooldown that a reload makes shorter ends sooner, and a threshold that it lowers is reached sooner."""
     breakers = make(SETTINGS)
     await fail(breakers, 5, 100)
+    await fail(breakers, 2, 100, "openai/other")
+    breakers.configure(config.Breakers(failures=3, cooldown_s=2))
+    assert breakers.free_in([NAME], 101) == 1
+    assert await breakers.admit(NAME, 102) is not None
+    await fail(breakers, 1, 102, "openai/other")
+    assert breakers.look("openai/other", 102) == "open"
+
+
+async def test_the_first_that_is_free_counts(make: Make) -> None:
+    """Of several names; a half-open breaker is free while it lets more probes through."""
+    breakers = make(config.Breakers(failures=1, cooldown_s=15, half_open=2))
+    await fail(breakers, 1, 100)
+    await fail(breakers, 1, 104, "openai/other")
+    assert breakers.free_in([NAME, "openai/other"], 105) == 10
+    assert breakers.free_in([NAME, "openai/third"], 105) == 0
+    assert await breakers.admit(NAME, 115) is not None and breakers.free_in([NAME], 115) == 0
+    assert await breakers.admit(NAME, 116) is not None and breakers.free_in([NAME], 116) == 14
+    assert breakers.free_in([], 116) == 0
+
+
+async def test_it_tells_of_each_transition(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """One line for each, with the name."""
+    caplog.set_level(logging.INFO, "llmgw.breakers")
+    breakers = make(SETTINGS)
+    await fail(breakers, 5, 100)
+    for now, outcome in ((115.0, "failure"), (130.0, "success")):
+        permit = await breakers.admit(NAME, now)
+        assert permit is not None and await breakers.admit(NAME, now) is None
+        breakers.report(NAME, permit, "failure" if outcome == "failure" else "success", now)
+    assert len(caplog.records) == 5 and all(NAME in record.getMessage() for record in caplog.records)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "WARNING", "INFO", "INFO"]
+
+
+async def test_made_up_names_do_not_fill_the_memory(make: Make) -> None:
+    """Clients can name any model of a provider: what is open stays known, and no more is told than can be read."""
+    breakers = make(SETTINGS)
     for n in range(25_000):
         await fail(breakers, 1, 100, f"openai/made-up-{n}")
+        if n == 9_000:
+            await fail(breakers, 5, 100)
     assert breakers.look(NAME, 101) == "open"
-    known = getattr(breakers, "_states", {})
-    assert len(known) <= 10_001
+    for n in range(3_000):
+        await fail(breakers, 5, 101, f"openai/bad-{n}")
+    assert breakers.look(NAME, 102) == "open"
+    told = breakers.states(102)
+    assert len(told) == 1000 and NAME not in told, "those that opened last"
+
+
+async def test_calls_of_a_forgotten_name_are_not_taken_for_later_ones(make: Make) -> None:
+    """What a call says that began before its name was forgotten neither opens nor closes what goes by it then."""
+    breakers = make(SETTINGS)
+    early = await breakers.admit(NAME, 100)
+    await fail(breakers, 5, 100)
+    probe = await breakers.admit(NAME, 115)
+    assert early is not None and probe is not None
+    breakers.report(NAME, probe, "success", 115)
+    for n in range(25_000):
+        await fail(breakers, 1, 115, f"openai/made-up-{n}")
+    for _ in range(5):
+        breakers.report(NAME, early, "failure", 116)
+    assert breakers.look(NAME, 116) == "closed"
+    await fail(breakers, 5, 117)
+    assert await breakers.admit(NAME, 132) is not None
+    for stale in (early, probe):
+        breakers.report(NAME, stale, "success", 133)
+    assert breakers.look(NAME, 133) == "half_open"

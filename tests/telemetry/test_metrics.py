@@ -12,10 +12,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from llmgw import __version__
 from llmgw.canonical import Usage
 from llmgw.config.breakers import Breakers
+from llmgw.config.flags import Flag, Guard
 from llmgw.ports import FailedTry
 from llmgw.rules.breaker import Permit
 from llmgw.rules.panic import Entry
 from llmgw.standalone.breakers import MemoryBreakers
+from llmgw.standalone.flags import SqliteFlags
 from llmgw.standalone.panic import PanicWatch
 from llmgw.telemetry.metrics import MODELS, OTHER, OVERHEAD_S, Metrics
 from tests.telemetry.records import record
@@ -163,6 +165,9 @@ def test_every_metric_is_documented_and_every_documented_one_exists(tmp_path: Pa
     metrics.panic = PanicWatch(tmp_path / "panic")
     entry = Entry(scope="all", action="block", reason="r", actor="a", since=0.0)
     metrics.panic.entries = (entry,)
+    guard = Guard(error_rate=0.5, min_calls=1)
+    metrics.flags = SqliteFlags(tmp_path / "llmgw.db", {"f": Flag(default=True, guard=guard)})
+    metrics.flags.note(("f",), "failure", 0.1, None, 1.0)
     shown = {}
     for family in text_string_to_metric_families(metrics.render()[0].decode()):
         if family.name.startswith("llmgw_"):
