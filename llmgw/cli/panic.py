@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -13,12 +14,12 @@ import typer
 from llmgw import assembly
 from llmgw.cli import render
 from llmgw.cli.options import ConfigPath, Json
-from llmgw.cli.session import Session
+from llmgw.cli.session import config_path
 from llmgw.config import units
-from llmgw.config.schema import Server
+from llmgw.config.read import load, load_part
+from llmgw.config.schema import Config, Server
 from llmgw.control import panic
-from llmgw.errors import UsageError
-from llmgw.ports import PanicSwitch
+from llmgw.errors import ConfigInvalid, UsageError
 from llmgw.rules.panic import Action, Entry
 
 app = typer.Typer(
@@ -68,11 +69,12 @@ def on_(
     retry_after_s = units.seconds(retry_after)
     if retry_after_s is None:
         raise UsageError(f"{retry_after!r} is no time; write 30s or 5m.")
-    with Session.open(config) as session:
-        entries = panic.on(
-            _switch(session), scope or "all", chosen, reason=reason, actor=actor or getpass.getuser(),
-            now=time.time(), retry_after_s=retry_after_s, cut=cut,
-        )  # fmt: skip
+    path, settings = _settings(config)
+    _warn_of_typos(scope or "all", settings)
+    entries = panic.on(
+        assembly.open_panic(settings, path.parent), scope or "all", chosen,
+        reason=reason, actor=actor or getpass.getuser(), now=time.time(), retry_after_s=retry_after_s, cut=cut,
+    )  # fmt: skip
     _show(entries, None, as_json=json)
 
 
@@ -88,8 +90,9 @@ def off_(
 
     Example: llmgw panic off --scope provider:openai --reason "key replaced"
     """
-    with Session.open(config) as session:
-        entries = panic.off(_switch(session), scope, reason=reason, actor=actor or getpass.getuser())
+    path, settings = _settings(config)
+    switch = assembly.open_panic(settings, path.parent)
+    entries = panic.off(switch, scope, reason=reason, actor=actor or getpass.getuser())
     _show(entries, None, as_json=json)
 
 
@@ -99,14 +102,33 @@ def status(config: ConfigPath = None, json: Json = False) -> None:
 
     Example: llmgw panic status
     """
-    with Session.open(config) as session:
-        entries = _switch(session).read()
-        refused = _refused(session.config.server) if entries else None
+    path, settings = _settings(config)
+    entries = assembly.open_panic(settings, path.parent).read()
+    refused = _refused(settings.server) if entries else None
     _show(entries, refused, as_json=json)
 
 
-def _switch(session: Session) -> PanicSwitch:
-    return assembly.open_panic(session.config, session.path.parent)
+def _settings(given: Path | None) -> tuple[Path, Config]:
+    """The configuration; where it has errors, as much of it as says where the switch and the server are."""
+    path = config_path(given)
+    try:
+        return path, load(path)[0]
+    except ConfigInvalid:
+        settings = load_part(path, ("store", "server"))
+    render.err.print(
+        f"{path} has errors ('llmgw config validate' lists them); only its store and server are read."
+    )
+    return path, settings
+
+
+def _warn_of_typos(scope: str, settings: Config) -> None:
+    """A provider can be told from a misspelt one without a store; it is turned on all the same."""
+    kind, _, name = scope.partition(":")
+    if kind == "provider" and settings.providers and name not in settings.providers:
+        known = ", ".join(sorted(settings.providers))
+        render.err.print(
+            f"[bold]warning:[/bold] no provider is named {render.text(name)!r}; there are: {known}."
+        )
 
 
 def _refused(server: Server) -> dict[str, int] | None:

@@ -8,7 +8,7 @@ configuration at all, so that a running server keeps the one it has.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from msgspec import Struct, inspect
@@ -58,6 +58,32 @@ def load(path: Path, env: Mapping[str, str] = os.environ) -> tuple[Config, tuple
         errors = [fault for fault in reading.faults if fault.severity == "error"]
         raise ConfigInvalid("\n".join(f"{path}:{fault}" for fault in errors))
     return reading.config, reading.faults
+
+
+def load_part(path: Path, sections: Collection[str], env: Mapping[str, str] = os.environ) -> Config:
+    """Only those sections of a file, with the defaults for the rest; what is wrong elsewhere does not matter.
+
+    For what must work on the worst day: in a shell without the providers' secrets, in the middle of an edit.
+
+    Raises:
+        ConfigInvalid: it is no YAML, or those sections have errors.
+    """
+    faults = Faults()
+    built = MISSING
+    try:
+        root = compose(_text(path), faults)
+        if root is not None:
+            wanted = {"version", *sections}
+            root.value = [
+                pair for pair in root.value if isinstance(pair[0].value, str) and pair[0].value in wanted
+            ]
+            built = Builder(faults, env).build(root, inspect.type_info(Config))
+    except TooMany:
+        pass
+    if built is MISSING:
+        raise ConfigInvalid("\n".join(f"{path}:{fault}" for fault in faults.in_order()))
+    config: Config = built
+    return config
 
 
 def check(path: Path, env: Mapping[str, str] = os.environ) -> tuple[Fault, ...]:

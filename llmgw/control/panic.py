@@ -39,23 +39,26 @@ def on(
         scope=kind, name=name, action=action, reason=reason.strip(), actor=actor, since=now,
         retry_after_s=retry_after_s, cut=cut,
     )  # fmt: skip
-    entries = (*[known for known in switch.read() if known.text != entry.text], entry)
-    switch.change(entries, did=f"on {action}", scope=entry.text, actor=actor, reason=entry.reason)
+    with switch.held():
+        entries = (*[known for known in switch.read() if known.text != entry.text], entry)
+        switch.change(entries, did=f"on {action}", scope=entry.text, actor=actor, reason=entry.reason)
     return entries
 
 
 def off(switch: PanicSwitch, scope: str | None, *, reason: str, actor: str) -> tuple[Entry, ...]:
     """Turn a scope off, or everything; what is still on. NotFound where the scope is not on."""
     if scope is None:
-        switch.change((), did="off", scope="everything", actor=actor, reason=reason)
+        with switch.held():
+            switch.change((), did="off", scope="everything", actor=actor, reason=reason)
         return ()
     kind, name = scope_of(scope)
     text = kind if kind == "all" else f"{kind}:{name}"
-    entries = switch.read()
-    kept = tuple(entry for entry in entries if entry.text != text)
-    if len(kept) == len(entries):
-        raise NotFound(f"Panic is not on for {text}; 'llmgw panic status' shows what it is on for.")
-    switch.change(kept, did="off", scope=text, actor=actor, reason=reason)
+    with switch.held():
+        entries = switch.read()
+        kept = tuple(entry for entry in entries if entry.text != text)
+        if len(kept) == len(entries):
+            raise NotFound(f"Panic is not on for {text}; 'llmgw panic status' shows what it is on for.")
+        switch.change(kept, did="off", scope=text, actor=actor, reason=reason)
     return kept
 
 

@@ -135,7 +135,8 @@ def _braked(routing: Routing, call: Call, key: KeyRecord, pool: Pool, body: Body
     entries = routing.panic.entries
     blocks, call.passthrough = panic.of_call(entries, key, body.model)
     if blocks is not None:
-        raise _panicked(routing, blocks)
+        routing.panic.refused(blocks)
+        raise panicked(blocks)
     kept = []
     for target in pool.targets:
         found = [entry for entry in entries if concerns_target(entry, target.provider.name, target.model)]
@@ -147,12 +148,13 @@ def _braked(routing: Routing, call: Call, key: KeyRecord, pool: Pool, body: Body
             blocks = stop
     if not kept:
         assert blocks is not None
-        raise _panicked(routing, blocks)
+        routing.panic.refused(blocks)
+        raise panicked(blocks)
     return pool if len(kept) == len(pool.targets) else replace(pool, targets=tuple(kept))
 
 
-def _panicked(routing: Routing, entry: Entry) -> Panicked:
-    routing.panic.refused(entry)
+def panicked(entry: Entry) -> Panicked:
+    """What a client hears of it."""
     return Panicked(
         f"The operator has stopped these calls for now: {entry.reason}",
         retry_after_s=entry.retry_after_s,

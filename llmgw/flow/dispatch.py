@@ -32,6 +32,7 @@ from llmgw.errors import (
     GatewayStopping,
     InvalidRequest,
     NoTarget,
+    Panicked,
     RateLimitExceeded,
     UnsupportedParameter,
     UpstreamCredentials,
@@ -42,14 +43,14 @@ from llmgw.flow.account import note_failed_try, turn_to
 from llmgw.flow.attempt import Attempt
 from llmgw.flow.call import Call
 from llmgw.flow.check import Check
-from llmgw.flow.choose import Plan
+from llmgw.flow.choose import Plan, panicked
 from llmgw.flow.gateway import Gateway, ProviderKey, Target
 from llmgw.flow.outbound import Estimate, Outbound, outbound
 from llmgw.flow.pause import Pause
 from llmgw.flow.proof import proven
 from llmgw.flow.race import Race
 from llmgw.ports import Client, FailedTry, Header, UpstreamRequest
-from llmgw.rules import retry
+from llmgw.rules import panic, retry
 from llmgw.rules.access import KeyRecord
 from llmgw.rules.breaker import Outcome, Permit
 from llmgw.rules.pace import FAILED_S
@@ -176,6 +177,8 @@ class Dispatch:
         tries = 0
         for secret in target.provider.keys:
             while True:
+                if self._gateway.panic.entries and self._is_stopped(target):
+                    return False
                 tries += 1
                 leave = await self._leave(target, secret)
                 if leave is None:
@@ -192,6 +195,10 @@ class Dispatch:
                 if self._client.started or self._client.gone or isinstance(error, _FINAL):
                     raise error
                 self._failure = error
+                if isinstance(error, Panicked):
+                    # Cut: no failure of the target's, and nothing to try again there.
+                    self._failed = attempt
+                    return False
                 if isinstance(error, Escalated) or not isinstance(self._answer_error, Escalated):
                     self._answer = attempt if attempt.kept else None
                     self._answer_error = error
@@ -221,6 +228,15 @@ class Dispatch:
                     break
                 await Pause(self._gateway.watch.loop).last(self._client, step.wait_s)
         return False
+
+    def _is_stopped(self, target: Target) -> bool:
+        """Whether panic has come on since the target was chosen: no further try goes to it."""
+        stop = panic.stops(
+            self._gateway.panic.entries, self._key, self._body.model, target.provider.name, target.model
+        )
+        if stop is not None:
+            self._failure = panicked(stop)
+        return stop is not None
 
     def _left_s(self, target: Target) -> float:
         """Of the call's time, at that target."""
@@ -398,6 +414,8 @@ class Dispatch:
         if not self._gateway.hedging.spend(self._plan.pool.name):
             return None
         for target in self._plan.targets[1:]:
+            if self._gateway.panic.entries and self._is_stopped(target):
+                continue  # what is under way goes on; nothing new does
             out = await self._prepared(target, is_first=False)
             if isinstance(out, Outbound):
                 leave = await self._leave(target, target.provider.keys[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from llmgw.rules.panic import Entry
@@ -23,12 +24,21 @@ class Panic(Protocol):
 
     @property
     def refusals(self) -> Mapping[str, int]:
-        """How many calls this process has refused for each scope that is on."""
+        """How many calls this process has refused for each scope that is on, since it came on."""
+        ...
+
+    @property
+    def refused_total(self) -> Mapping[str, int]:
+        """How many it has refused for each scope, on or off by now."""
         ...
 
 
 class PanicSwitch(Protocol):
     """The switch itself, for operators; needs no store."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Within it nobody else reads and changes, so that two operators at once both have what they want."""
+        ...
 
     def read(self) -> tuple[Entry, ...]:
         """What is on. OperatorError where that cannot be told."""

@@ -25,7 +25,8 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     scope: ScopeKind
     name: str = ""
-    """Of the organisation, provider or key, or the model (`*` stands for any text); empty for all."""
+    """Of the organisation, provider or key (`acme/app` is the key `app` of acme), or the model (`*` stands for any
+    text); empty for all."""
     action: Action
     reason: str
     actor: str
@@ -49,7 +50,7 @@ def concerns_caller(entry: Entry, key: KeyRecord) -> bool:
         case "org":
             return entry.name in (key.org, key.org_id)
         case "key":
-            return entry.name in (key.id, key.public_id, key.name)
+            return entry.name in (key.id, key.public_id, key.name, f"{key.org}/{key.name}")
         case _:
             return False
 
@@ -61,6 +62,17 @@ def concerns_target(entry: Entry, provider: str, model: str) -> bool:
     if entry.scope == "model":
         return fnmatchcase(model, entry.name) or fnmatchcase(f"{provider}/{model}", entry.name)
     return False
+
+
+def stops(entries: Sequence[Entry], key: KeyRecord, asked: str, provider: str, model: str) -> Entry | None:
+    """Which entry keeps a call from a target; None where none does."""
+    blocks, _ = of_call(entries, key, asked)
+    if blocks is not None:
+        return blocks
+    at_target = (
+        entry for entry in entries if entry.action == "block" and concerns_target(entry, provider, model)
+    )
+    return next(at_target, None)
 
 
 def of_call(entries: Sequence[Entry], key: KeyRecord, asked: str) -> tuple[Entry | None, bool]:

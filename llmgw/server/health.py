@@ -56,8 +56,13 @@ async def _readiness(running: Running) -> dict[str, Any]:
         "store": "unavailable" if degraded is not None else "ok",
         "kms": secrets,
         "panic": [
-            {"scope": entry.text, "action": entry.action, "since": round(entry.since), "refused": refused}
-            for entry, refused in zip(panic.entries, panic.refusals.values(), strict=True)
+            {
+                "scope": entry.text,
+                "action": entry.action,
+                "since": round(entry.since),
+                "refused": panic.refusals[entry.text],
+            }
+            for entry in panic.entries
         ],
         "breakers": dict(running.gateway.breakers.states(time.monotonic())),
         "config": {

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from llmgw.assembly import Installation
 from llmgw.config.schema import Config
 from llmgw.control.panic import refuse_changes
-from llmgw.errors import CallError, OperatorError, Panicked
+from llmgw.errors import CallError, OperatorError
+from llmgw.flow.choose import panicked
 from llmgw.flow.gateway import Gateway
 from llmgw.rules.panic import Entry
 
@@ -57,8 +58,7 @@ class Running:
         """Panic came on: what is under way ends too, where that is wanted."""
         for entry in entries:
             if entry.cut:
-                error = Panicked(f"The operator has stopped these calls for now: {entry.reason}")
-                self.gateway.watch.cut(entry, error)
+                self.gateway.watch.cut(entry, panicked(entry))
 
     async def _reload(self) -> None:
         old = self.gateway

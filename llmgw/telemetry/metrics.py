@@ -275,6 +275,10 @@ class Metrics(Collector):
         for entry in () if self.panic is None else self.panic.entries:
             braked.add_metric((entry.text, entry.action), 1)
         yield braked
+        stopped = CounterMetricFamily("llmgw_panic_refused", "Calls refused for panic.", labels=("scope",))
+        for scope, count in {} if self.panic is None else dict(self.panic.refused_total).items():
+            stopped.add_metric((scope,), count)
+        yield stopped
         states = GaugeMetricFamily(
             "llmgw_breaker_state", "Breakers that are not closed: 1 half-open, 2 open.", labels=("name",)
         )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
+import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ import pytest
 from tests.e2e.conftest import MODELS, UPSTREAM_KEY, providers
 from tests.e2e.test_ledger import rows
 from tests.e2e.test_limits import CHAT, ask, make_key
-from tests.gateway import Gateway, House, installed
+from tests.gateway import COMMAND, Gateway, House, installed
 from tests.provider import Provider, wait_until
+from tests.provider.steps import Fin, Gate
 
 SOON_S = 1.5
 """A second, and what the command and the polling take."""
@@ -217,6 +220,106 @@ def test_it_says_what_is_missing(house: House) -> None:
     assert "no scope" in house.run("panic", "on", "--scope", "team:x", "--reason", "r", expect=2).stderr
     assert "not on" in house.run("panic", "off", "--scope", "org:x", expect=1).stderr
     assert "no action" in house.run("panic", "on", "--action", "x", "--reason", "r", expect=2).stderr
+
+
+@pytest.mark.parametrize("scope", ["all", "provider:openai"])
+def test_a_cut_call_goes_nowhere_else_where_it_is_stopped(
+    house: House, gateway: Gateway, provider: Provider, scope: str
+) -> None:
+    """Before the answer's head: no second try at a stopped target, and none anywhere for a stopped call."""
+    provider.script("gate", name="held")
+    with ThreadPoolExecutor(1) as pool:
+        calls = len(provider.seen())
+        answer = pool.submit(ask, gateway, house.key, {**CHAT, "model": "both"})
+        wait_until(lambda: len(provider.seen()) == calls + 1)
+        house.run("panic", "on", "--scope", scope, "--reason", "stop", "--cut", "--retry-after", "9s")
+        found = answer.result(timeout=10)
+    if scope == "all":
+        assert code(found) == (503, "panic") and found.headers["retry-after"] == "9"
+        assert len(provider.seen()) == calls + 1
+    else:
+        assert found.status_code == 200 and found.headers["x-llmgw-provider"] == "second"
+    provider.release("held")
+
+
+def test_a_try_that_fails_meanwhile_is_not_repeated(
+    house: House, gateway: Gateway, provider: Provider
+) -> None:
+    """Without --cut a call under way goes on, but sends nothing new."""
+    provider.script(steps=[Gate("held"), Fin()])
+    with ThreadPoolExecutor(1) as pool:
+        calls = len(provider.seen())
+        answer = pool.submit(ask, gateway, house.key, {**CHAT, "model": "both"})
+        wait_until(lambda: len(provider.seen()) == calls + 1)
+        house.run("panic", "on", "--reason", "stop")
+        wait_until(lambda: 'scope="all"' in gateway.metrics(), timeout_s=SOON_S)
+        provider.release("held")
+        assert code(answer.result(timeout=10)) == (503, "panic")
+    assert len(provider.seen()) == calls + 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b'{"version":1,"entries":[{"scope":"all","action":"block","reason":"\xff","actor":"a","since":0}]}',
+        b'{"version":2,"entries":[]}',
+    ],
+)
+def test_no_damage_ends_a_server(house: House, content: bytes) -> None:
+    """Whatever the bytes: one that runs goes on as before, one that starts refuses; commands say what to do."""
+    switch = house.folder / "llmgw.db.panic"
+    with house.serve() as gateway:
+        switch.write_bytes(content)
+        wait_until(lambda: "cannot be read" in str(gateway.log()))
+        assert ask(gateway, house.key).status_code == 200
+    assert "panic off" in house.run("panic", "on", "--reason", "r", expect=1).stderr
+    with house.serve() as gateway:
+        assert code(ask(gateway, house.key)) == (503, "panic")
+        house.run("panic", "off")
+        becomes(gateway, house.key, 200)
+
+
+def test_it_needs_no_secrets_and_no_sound_configuration(house: House) -> None:
+    """A shell without the providers' secrets, and a file in the middle of an edit."""
+    with house.serve() as gateway:
+        house.env.clear()
+        house.config.write_text(house.config.read_text() + "\nmodles: {}\n")
+        said = house.run("panic", "on", "--reason", "r").stderr
+        assert "only its store and server" in said
+        becomes(gateway, house.key, 503)
+        assert house.run("panic", "status", "--json").json["on"]
+        house.run("panic", "off")
+        becomes(gateway, house.key, 200)
+
+
+def test_operators_at_once_both_have_what_they_want(house: House) -> None:
+    """Six commands at one time leave six scopes on, and six lines in the log."""
+    commands = [
+        subprocess.Popen([*COMMAND, "panic", "on", "--scope", f"key:k{n}", "--reason", "r"], cwd=house.folder)
+        for n in range(6)
+    ]
+    assert [command.wait(60) for command in commands] == [0] * 6
+    house.env.clear()
+    found = house.run("panic", "status", "--json").json["items"]
+    assert {item["scope"] for item in found} == {f"key:k{n}" for n in range(6)}
+    assert len((house.folder / "llmgw.db.panic.log").read_text().splitlines()) == 6
+
+
+def test_a_key_is_told_from_another_organisations_of_its_name(house: House, gateway: Gateway) -> None:
+    house.run("orgs", "create", "other")
+    other = make_key(house, org="other", name="test")
+    wait_until(lambda: ask(gateway, other).status_code == 200, timeout_s=5)
+    house.run("panic", "on", "--scope", "key:acme/test", "--reason", "r")
+    becomes(gateway, house.key, 503)
+    assert ask(gateway, other).status_code == 200
+    assert 'llmgw_panic_refused_total{scope="key:acme/test"}' in gateway.metrics()
+
+
+def test_an_unknown_provider_is_named(house: House) -> None:
+    """It is turned on all the same: the server may know more than the file does by now."""
+    assert "openai" in house.run("panic", "on", "--scope", "provider:opnai", "--reason", "r").stderr
 
 
 def yaml_of(house: House) -> dict[str, Any]:

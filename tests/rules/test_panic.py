@@ -11,7 +11,20 @@ from llmgw.rules.panic import Entry
 
 KEY = KeyRecord(id="key_1", public_id="pub", org_id="org_1", org="acme", name="app", terms=())
 names = st.sampled_from(
-    ["acme", "org_1", "key_1", "pub", "app", "gpt-4o", "gpt-*", "openai", "openai/*", "other"]
+    [
+        "acme",
+        "org_1",
+        "key_1",
+        "pub",
+        "app",
+        "acme/app",
+        "other/app",
+        "gpt-4o",
+        "gpt-*",
+        "openai",
+        "openai/*",
+        "other",
+    ]
 )
 entries = st.builds(
     Entry,
@@ -32,7 +45,7 @@ def test_what_blocks_goes_first_and_only_its_own_calls(found: list[Entry]) -> No
         return (
             entry.scope == "all"
             or (entry.scope == "org" and entry.name in ("acme", "org_1"))
-            or (entry.scope == "key" and entry.name in ("key_1", "pub", "app"))
+            or (entry.scope == "key" and entry.name in ("key_1", "pub", "app", "acme/app"))
             or (entry.scope == "model" and entry.name in ("gpt-4o", "gpt-*"))
         )
 
@@ -45,3 +58,9 @@ def test_what_blocks_goes_first_and_only_its_own_calls(found: list[Entry]) -> No
             one.scope == "model" and one.name in ("gpt-4o", "gpt-*", "openai/*")
         )
         assert at_target == expected
+    stops = [one for one in found if one.action == "block" and (concerns(one) or at_it(one))]
+    assert (panic.stops(found, KEY, "gpt-4o", "openai", "gpt-4o") in stops) == bool(stops)
+
+
+def at_it(entry: Entry) -> bool:
+    return panic.concerns_target(entry, "openai", "gpt-4o")

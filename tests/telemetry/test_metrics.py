@@ -165,6 +165,7 @@ def test_every_metric_is_documented_and_every_documented_one_exists(tmp_path: Pa
     metrics.panic = PanicWatch(tmp_path / "panic")
     entry = Entry(scope="all", action="block", reason="r", actor="a", since=0.0)
     metrics.panic.entries = (entry,)
+    metrics.panic.refused(entry)
     guard = Guard(error_rate=0.5, min_calls=1)
     metrics.flags = SqliteFlags(tmp_path / "llmgw.db", {"f": Flag(default=True, guard=guard)})
     metrics.flags.note(("f",), "failure", 0.1, None, 1.0)
