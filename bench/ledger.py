@@ -147,15 +147,15 @@ _FILL: Final = """
         printf('key_%026d', key), json_object('team', 'team-' || (key % 20), 'feature', 'f' || (n % 3)), 'chat.completions',
         'model-' || model, 'model-' || model || '-2026', 'provider-' || (model % 3), NULL, 1, 1,
         CASE WHEN n % 50 = 0 THEN 502 ELSE 200 END, NULL, 800, 100, NULL, NULL, NULL, 200, NULL, NULL, 'reported', 40000000,
-        CASE WHEN model = 4 THEN NULL ELSE 12345678 END, NULL, NULL, 900, 300
+        CASE WHEN model = 4 THEN NULL ELSE 12345678 END, NULL, NULL, 900, 300, NULL, NULL, NULL
     FROM made
 """
 _FILL_KINDS: Final = """
     INSERT INTO call_kinds
-    SELECT DISTINCT 100000 + (kind - 1) % 100, NULL, org_id, '', model_asked, model, provider, status, usage_source
+    SELECT DISTINCT 100000 + (kind - 1) % 100, NULL, org_id, '', model_asked, model, provider, status, usage_source, '', ''
     FROM ledger
     UNION ALL
-    SELECT DISTINCT kind, 100000 + (kind - 1) % 100, org_id, key_id, model_asked, model, provider, status, usage_source
+    SELECT DISTINCT kind, 100000 + (kind - 1) % 100, org_id, key_id, model_asked, model, provider, status, usage_source, '', ''
     FROM ledger
 """
 

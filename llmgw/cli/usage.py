@@ -54,7 +54,8 @@ def report(
     since: Since = None,
     until: Until = None,
     savings: Annotated[
-        bool, typer.Option("--savings", help="What the models asked for would have cost more.")
+        bool,
+        typer.Option("--savings", help="What routes have saved, and what those in shadow would have saved."),
     ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     config: ConfigPath = None,
@@ -164,8 +165,13 @@ def _table(found: UsageReport) -> None:
         name for name in groups if name.removesuffix("_id") == name or name.removesuffix("_id") not in groups
     ]
     columns = {name: name.upper().replace("_", " ") for name in shown}
-    columns |= {"requests": "REQUESTS", "in": "IN", "cached": "CACHED", "out": "OUT", "cost_usd": "COST USD"}
-    columns |= {"saved_usd": "SAVED USD"} if "saved_usd" in found.total else {}
+    columns |= {"requests": "REQUESTS"}
+    if "saved_usd" in found.total:
+        # Both together are wider than a terminal.
+        columns |= {"cost_usd": "COST USD", "routed": "ROUTED", "saved_usd": "SAVED"}
+        columns |= {"shadowed": "SHADOWED", "shadow_saved_usd": "WOULD SAVE"}
+    else:
+        columns |= {"in": "IN", "cached": "CACHED", "out": "OUT", "cost_usd": "COST USD"}
     columns |= {"unpriced": "UNPRICED"}
     total = {**dict.fromkeys(shown, ""), shown[0]: "total", **_row(found.total)}
     render.table(columns, [*map(_row, found.items), total])

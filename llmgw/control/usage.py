@@ -39,7 +39,8 @@ class Buckets(Struct, frozen=True, kw_only=True):
 
 class UsageReport(Struct, frozen=True, kw_only=True):
     """Groups of calls. An item has the fields of its group, `requests`, `usage` (Buckets), `cost_usd`, `unpriced`, and
-    where savings are asked for `saved_usd`; so has `total`, without a group."""
+    where savings are asked for `routed`, `saved_usd`, `shadowed`, `shadow_saved_usd`; so has `total`, without a
+    group."""
 
     items: list[dict[str, Any]]
     next: None = None
@@ -72,6 +73,13 @@ class Entry(Struct, frozen=True, kw_only=True):
     error: str | None
     reserved_usd: str
     price_version: str | None
+    asked_cost_usd: str | None
+    """What the model asked for would have cost; null where it is the one that served."""
+    shadow_route: str | None
+    shadow_cost_usd: str | None
+    """What the answer would have cost by the route in shadow."""
+    policies: tuple[str, ...]
+    """Those that the call violated and that are only audited."""
 
 
 class Rebuilt(Struct, frozen=True, kw_only=True):
@@ -181,7 +189,10 @@ def _item(total: Total, *, savings: bool) -> dict[str, Any]:
         "unpriced": total.unpriced,
     }
     if savings:
+        item["routed"] = total.routed
         item["saved_usd"] = _dollars(total.saved_nano_usd)
+        item["shadowed"] = total.shadowed
+        item["shadow_saved_usd"] = _dollars(total.shadow_saved_nano_usd)
     return item
 
 
@@ -209,6 +220,10 @@ def _entry(row: LedgerRow) -> Entry:
         error=row.error,
         reserved_usd=dollars_text(row.reserved_nano_usd),
         price_version=row.price_version,
+        asked_cost_usd=_dollars(row.asked_cost_nano_usd),
+        shadow_route=row.shadow_route,
+        shadow_cost_usd=_dollars(row.shadow_cost_nano_usd),
+        policies=row.policies,
     )
 
 

@@ -27,7 +27,7 @@ from llmgw.ports import Header, Hold, LedgerRow, UsageSource
 from llmgw.rules import price as prices
 from llmgw.rules.access import KeyRecord
 from llmgw.rules.demand import Demand
-from llmgw.rules.price import Price, PriceList, in_force
+from llmgw.rules.price import PriceList, in_force
 
 LEASE_MARGIN_S: Final = 60.0
 """What a hold outlives its call's own limit of time by."""
@@ -59,7 +59,7 @@ class Account(Struct, kw_only=True):
     """The row as it is to be, should the process die before the call has ended."""
     asked_prices: PriceList
     """Of the model that was asked for, where a route went to another one."""
-    shadow_price: Price | None
+    shadow_prices: PriceList
     """Of the target that a route in shadow would have sent the call to."""
     input_tokens: int
     """Estimated."""
@@ -115,6 +115,8 @@ async def open_account(
         cost_nano_usd=None if price is None else prices.cost(price, usage),
         price_version=None if price is None else price.version,
         latency_ms=0,
+        shadow_route=call.shadow_route,
+        policies=call.policies,
     )
     try:
         gateway.journal.open(opened)
@@ -128,7 +130,7 @@ async def open_account(
         demand=demand,
         opened=opened,
         asked_prices=plan.asked_prices,
-        shadow_price=in_force(plan.shadow_prices, call.time),
+        shadow_prices=plan.shadow_prices,
         input_tokens=input_tokens,
         headers=headers_of(gateway.meter.standing(limits, call.time)) if limits else (),
         failed=[],
@@ -183,10 +185,12 @@ def close_account(gateway: Gateway, call: Call) -> None:
     target = call.target
     price = None if target is None else in_force(target.prices, call.time)
     cost: int | None = 0
-    asked_cost = None
+    asked_cost = shadow_cost = None
     if target is not None and usage is not _UNUSED:
         cost = target.cost(usage, call.service_tier, call.time)
         asked_cost = cost_by(account.asked_prices or target.asked_prices, usage, call.service_tier, call.time)
+        if account.shadow_prices:
+            shadow_cost = cost_by(account.shadow_prices, usage, call.service_tier, call.time)
     last = Spent(provider=call.provider or account.opened.provider, usage=usage, cost_nano_usd=cost)
     for spent in account.failed:
         usage = usage + spent.usage
@@ -207,6 +211,7 @@ def close_account(gateway: Gateway, call: Call) -> None:
         price_version=None if price is None else price.version,
         latency_ms=round(call.total_s * 1000),
         first_token_ms=None if call.first_token_s is None else round(call.first_token_s * 1000),
+        shadow_cost_nano_usd=shadow_cost,
     )
     now = call.time + call.total_s
     ends = [] if account.hold is None else [(account.hold, usage.total, cost or 0)]

@@ -88,7 +88,7 @@ def chosen(
             )
             if decision.shadows:
                 call.shadow_route = decision.shadows[0].name
-                shadow_prices = routing.pool(decision.shadows[0].to).targets[0].prices
+                shadow_prices = _first(routing, forecast, routing.pool(decision.shadows[0].to)).prices
             if decision.route is not None:
                 call.route = decision.route.name
                 if decision.route.flag is not None:
@@ -100,12 +100,12 @@ def chosen(
         if routing.policies:
             verdict = routing.policies.judge(facts)
             if verdict.denied:
-                raise _denied(verdict)
+                raise _denied(call, verdict)
     targets = pool.targets[:1] if call.passthrough else pool.targets
     if routing.config.limits.require_pricing:
         targets = _priced(targets, call, body)
     if facts is not None and routing.policies:
-        targets, verdict = _governed(routing, facts, forecast, pool, targets, verdict)
+        targets, verdict = _governed(routing, call, facts, forecast, pool, targets, verdict)
     session = None
     if len(targets) > 1:
         targets = _ordered(routing, forecast, pool, targets)
@@ -113,7 +113,7 @@ def chosen(
             session = session_of(call, key, pool, fields, body)
         if session is not None:
             targets = _pinned_first(routing, session, targets)
-    call.policies = tuple([violation.policy for violation in verdict.violations])
+    call.policies = verdict.policies
     return Plan(
         pool=pool,
         targets=targets,
@@ -197,6 +197,11 @@ def _ordered(
     return tuple([kept[one.name] for one in ranked(routing, forecast, pool) if one.name in kept])
 
 
+def _first(routing: Routing, forecast: Forecast, pool: Pool) -> Target:
+    """The one that would be asked first."""
+    return _ordered(routing, forecast, pool, pool.targets)[0] if len(pool.targets) > 1 else pool.targets[0]
+
+
 _UNKNOWN: Final = Standing()
 
 
@@ -269,6 +274,7 @@ def _priced(targets: tuple[Target, ...], call: Call, body: Body) -> tuple[Target
 
 def _governed(
     routing: Routing,
+    call: Call,
     facts: Facts,
     forecast: Forecast,
     pool: Pool,
@@ -288,7 +294,7 @@ def _governed(
             if len(kept) == 1:
                 verdict = verdict.joined(found)
     if not kept:
-        raise _denied(refusal)
+        raise _denied(call, refusal)
     return tuple(kept), verdict
 
 
@@ -303,6 +309,6 @@ def served_of(routing: Routing, forecast: Forecast, pool: Pool, target: Target) 
     )
 
 
-def _denied(verdict: Verdict) -> PolicyDenied:
-    names = ", ".join(violation.policy for violation in verdict.violations)
-    return PolicyDenied(verdict.reason, detail=f"policies: {names}")
+def _denied(call: Call, verdict: Verdict) -> PolicyDenied:
+    call.policies = verdict.policies
+    return PolicyDenied(verdict.reason, detail=f"policies: {', '.join(verdict.policies)}")

@@ -109,7 +109,7 @@ def explain(
         routes=tuple(_tried(trial) for trial in trials),
         route=call.route,
         shadow_route=call.shadow_route,
-        policies=tuple(violation.policy for violation in verdict.violations),
+        policies=verdict.policies,
         refused=refused,
         pool=pool.name,
         strategy=pool.tree.strategy,

@@ -31,6 +31,7 @@ class LedgerRow(Struct, frozen=True, kw_only=True):
     """The model that answered, or was asked last."""
     provider: str
     route: str | None = None
+    """The name of the route that sent the call elsewhere."""
     attempts: int
     streamed: bool
     status: int
@@ -47,6 +48,12 @@ class LedgerRow(Struct, frozen=True, kw_only=True):
     price_version: str | None = None
     latency_ms: int
     first_token_ms: int | None = None
+    shadow_route: str | None = None
+    """The name of the route that the call would have taken, were it in force."""
+    shadow_cost_nano_usd: int | None = None
+    """What the answer would have cost there; None where that is not known, and without such a route."""
+    policies: tuple[str, ...] = ()
+    """The names of the policies that the call violated and that let it pass."""
 
 
 class Journal(Protocol):

@@ -27,8 +27,9 @@ class Ledger(Protocol):
 
 
 Dimension = Literal[
-    "org", "key", "tag", "model_asked", "model", "provider", "status", "usage_source", "hour", "day", "month"
-]
+    "org", "key", "tag", "model_asked", "model", "provider", "route", "shadow_route", "status", "usage_source",
+    "hour", "day", "month",
+]  # fmt: skip
 
 
 class ReportQuery(Struct, frozen=True, kw_only=True):
@@ -44,16 +45,24 @@ class ReportQuery(Struct, frozen=True, kw_only=True):
 class Total(Struct, frozen=True, kw_only=True):
     """Calls added up. What no call had is None, never 0."""
 
-    group: Mapping[str, str | int]
+    group: Mapping[str, str | int | None]
     """What the calls have in common, in the query's order: a field of the dimension's name, and for organisations
-    and keys one of their id. Hours, days and months are text as in RFC 3339."""
+    and keys one of their id. Hours, days and months are text as in RFC 3339; no route is None."""
     requests: int
+    routed: int
+    """Calls that a route sent elsewhere."""
+    shadowed: int
+    """Calls that a route in shadow would have sent elsewhere."""
     unpriced: int
     """Calls whose cost is not known; nothing of them is in the cost."""
     usage: Usage
     cost_nano_usd: int | None
     saved_nano_usd: int | None
-    """What the models asked for would have cost, minus the cost, of calls that another model served."""
+    """What the models asked for would have cost, minus the cost, of calls that another model served, be it by a route
+    or because the name that was asked for is an alias; where both are known. Below zero where it cost more."""
+    shadow_saved_nano_usd: int | None
+    """The cost, minus what it would have been by the routes in shadow, of calls that these are for; where both are
+    known."""
 
 
 class Report(Struct, frozen=True, kw_only=True):

@@ -45,7 +45,7 @@ class CallRecord(Struct, kw_only=True):
     shadow_route: str | None = None
     """The name of the route that it would have taken, were it in force."""
     policies: tuple[str, ...] = ()
-    """The names of the policies that it violated and that let it pass."""
+    """The names of the policies that it violated: they let it pass, unless `error` is `policy_denied`."""
     attempts: int = 0
     failed_tries: tuple[FailedTry, ...] = ()
     """Those that another one followed, or might have."""

@@ -96,6 +96,11 @@ class Verdict(Struct, frozen=True):
         """What the client is told: each reason once, as it is written."""
         return "; ".join(dict.fromkeys(one.reason for one in self.violations))
 
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """The names of those that are violated."""
+        return tuple([one.policy for one in self.violations])
+
     def joined(self, other: Verdict) -> Verdict:
         """Both together; a policy that is in both, once."""
         known = {one.policy for one in self.violations}

@@ -64,16 +64,21 @@ class Line(Struct, array_like=True, frozen=True):
     price_version: str | None
     latency_ms: Count
     first_token_ms: Count | None
+    shadow_route: str | None = None
+    shadow_cost_nano_usd: NanoUsd | None = None
+    policies: tuple[str, ...] | None = None
 
 
 COLUMNS: Final = Line.__struct_fields__
 BUCKETS: Final = tuple(name for name in Usage.__struct_fields__ if name != "native")
 _TAGS: Final = COLUMNS.index("tags")
+_POLICIES: Final = COLUMNS.index("policies")
 
 _encoder: Final = msgspec.json.Encoder()
 decode: Final = msgspec.json.Decoder(Line).decode
 """The row of a line; msgspec.MsgspecError where it is none."""
 tags_of: Final = msgspec.json.Decoder(dict[str, str]).decode
+_names_of: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 def encode(row: LedgerRow) -> bytes:
@@ -113,6 +118,9 @@ def encode(row: LedgerRow) -> bytes:
             row.price_version,
             row.latency_ms,
             row.first_token_ms,
+            row.shadow_route,
+            row.shadow_cost_nano_usd,
+            row.policies or None,
         )
     )
 
@@ -126,6 +134,7 @@ def row_of(values: Sequence[Any]) -> LedgerRow:
             **fields,
             "tags": tags_of(fields["tags"]),
             "streamed": bool(fields["streamed"]),
+            "policies": () if fields["policies"] is None else _names_of(fields["policies"]),
         },
         usage=usage,
     )
@@ -138,7 +147,7 @@ CACHE_KIB: Final = 16 * 1024
 KINDS_LIMIT: Final = 20_000
 """Kinds of calls known by heart."""
 
-SUMS: Final = ("requests", "unpriced", *BUCKETS, "cost_nano_usd", "saved_nano_usd")
+SUMS: Final = ("requests", "unpriced", *BUCKETS, "cost_nano_usd", "saved_nano_usd", "shadow_saved_nano_usd")
 """What the rollups hold of calls."""
 SUMS_OF_ROWS: Final = ", ".join(
     (
@@ -147,11 +156,15 @@ SUMS_OF_ROWS: Final = ", ".join(
         *(f"sum({name}) AS {name}" for name in BUCKETS),
         "sum(cost_nano_usd) AS cost_nano_usd",
         "sum(asked_cost_nano_usd - cost_nano_usd) AS saved_nano_usd",
+        "sum(cost_nano_usd - shadow_cost_nano_usd) AS shadow_saved_nano_usd",
     )
 )
 """The same of rows of the ledger."""
 SUMS_OF_SUMS: Final = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
-KIND: Final = ("key_id", "org_id", "model_asked", "model", "provider", "status", "usage_source")
+KIND: Final = (
+    "key_id", "org_id", "model_asked", "model", "provider", "status", "usage_source", "route", "shadow_route",
+)  # fmt: skip
+"""What the calls of a kind have in common. No route is empty text: a key has no NULL."""
 _TOKENS: Final = " + ".join(f"coalesce({name}, 0)" for name in BUCKETS)
 
 # One pass over the rows, one over the tags; everything else comes from these groups, which are fewer.
@@ -245,6 +258,8 @@ class LedgerTables:
                     continue
                 columns = list(msgspec.structs.astuple(line))
                 columns[_TAGS] = bytes(line.tags).decode()
+                if line.policies is not None:
+                    columns[_POLICIES] = _encoder.encode(line.policies).decode()
                 values.append(self._kind(line))
                 values += columns
                 rows += 1
@@ -298,7 +313,16 @@ class LedgerTables:
         return int(wrong)
 
     def _kind(self, line: Line) -> int:
-        same = (line.org_id, line.model_asked, line.model, line.provider, line.status, line.usage_source)
+        same = (
+            line.org_id,
+            line.model_asked,
+            line.model,
+            line.provider,
+            line.status,
+            line.usage_source,
+            line.route or "",
+            line.shadow_route or "",
+        )
         values = (line.key_id, *same)
         kind = self._kinds.get(values)
         if kind is None:

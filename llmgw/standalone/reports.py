@@ -149,7 +149,16 @@ _COLUMNS: Final[Mapping[Dimension, str]] = {
     "hour": "strftime('%Y-%m-%dT%H:00:00Z', start, 'unixepoch') AS hour",
     "day": "strftime('%Y-%m-%d', start, 'unixepoch') AS day",
     "month": "strftime('%Y-%m', start, 'unixepoch') AS month",
+    "route": "nullif(route, '') AS route",
+    "shadow_route": "nullif(shadow_route, '') AS shadow_route",
 }
+_SHOWN: Final = (*SUMS, "routed", "shadowed")
+_SHOWN_OF_SHOWN: Final = ", ".join(f"sum({name}) AS {name}" for name in _SHOWN)
+_SHOWN_OF_SUMS: Final = (
+    f"{SUMS_OF_SUMS}, sum(requests) FILTER (WHERE route <> '') AS routed, "
+    "sum(requests) FILTER (WHERE shadow_route <> '') AS shadowed"
+)
+_SHOWN_OF_ROWS: Final = f"{SUMS_OF_ROWS}, count(route) AS routed, count(shadow_route) AS shadowed"
 _ROLLUPS: Final = "usage_rollups JOIN call_kinds USING (kind)"
 _TAG_ROLLUPS: Final = "tag_rollups JOIN call_kinds USING (kind)"
 _CALLS: Final = "(SELECT *, CAST(time AS INTEGER) AS start FROM ledger)"
@@ -171,14 +180,14 @@ def _query(query: ReportQuery) -> tuple[str, list[object]]:
     found = list(pieces(query.since or 0.0, inf if query.until is None else query.until, spans))
     for piece in found or [_Piece(HOUR_S, 0.0, 0.0)]:
         if piece.span:
-            source, sums = _TAG_ROLLUPS if "tag" in by else _ROLLUPS, SUMS_OF_SUMS
+            source, sums = _TAG_ROLLUPS if "tag" in by else _ROLLUPS, _SHOWN_OF_SUMS
             where = ["span = ?", "start >= ?"]
             parameters += [piece.span, piece.start]
             if piece.end != inf:
                 where.append("start < ?")
                 parameters.append(piece.end)
         else:
-            source, sums = _TAGGED_CALLS if "tag" in by else _CALLS, SUMS_OF_ROWS
+            source, sums = _TAGGED_CALLS if "tag" in by else _CALLS, _SHOWN_OF_ROWS
             where = ["time >= ?", "id >= ?"]
             parameters += [piece.start, first_id(max(piece.start - _SLACK_S, 0))]
             if piece.end != inf:
@@ -204,8 +213,8 @@ def _outer(by: tuple[Dimension, ...], names: list[str], parts: list[str]) -> str
     periods = [name for name in names if name in ("hour", "day", "month")]
     order = ", ".join([*periods, "cost_nano_usd DESC", "requests DESC", *names])
     group = f"GROUP BY {', '.join(names)}" if names else ""
-    sums = f"SELECT {', '.join([*names, SUMS_OF_SUMS])} FROM ({' UNION ALL '.join(parts)}) {group}"  # noqa: S608
-    return f"SELECT {', '.join([*shown, *SUMS])} FROM ({sums}) ORDER BY {order}"  # noqa: S608
+    sums = f"SELECT {', '.join([*names, _SHOWN_OF_SHOWN])} FROM ({' UNION ALL '.join(parts)}) {group}"  # noqa: S608
+    return f"SELECT {', '.join([*shown, *_SHOWN])} FROM ({sums}) ORDER BY {order}"  # noqa: S608
 
 
 _SLACK_S: Final = 3_600.0
@@ -213,14 +222,17 @@ _SLACK_S: Final = 3_600.0
 
 
 def _total(names: list[str], values: tuple[Any, ...]) -> Total:
-    sums = dict(zip(SUMS, values[len(names) :], strict=True))
+    sums = dict(zip(_SHOWN, values[len(names) :], strict=True))
     return Total(
         group=dict(zip(names, values, strict=False)),
         requests=sums["requests"] or 0,
+        routed=sums["routed"] or 0,
+        shadowed=sums["shadowed"] or 0,
         unpriced=sums["unpriced"] or 0,
         usage=Usage(**{name: sums[name] for name in BUCKETS}),
         cost_nano_usd=sums["cost_nano_usd"],
         saved_nano_usd=sums["saved_nano_usd"],
+        shadow_saved_nano_usd=sums["shadow_saved_nano_usd"],
     )
 
 

@@ -198,22 +198,22 @@ _SUMS: Final = """
         cost_nano_usd INTEGER,
         saved_nano_usd INTEGER,
 """
-_USAGE: Final = f"""
+_USAGE: Final = """
     CREATE TABLE usage_rollups (
         span INTEGER NOT NULL,
         start INTEGER NOT NULL,
         kind INTEGER NOT NULL REFERENCES call_kinds (kind),
-        {_SUMS}
+        {sums}
         PRIMARY KEY (span, start, kind)
     ) STRICT, WITHOUT ROWID
 """
-_TAGS: Final = f"""
+_TAGS: Final = """
     CREATE TABLE tag_rollups (
         span INTEGER NOT NULL,
         start INTEGER NOT NULL,
         kind INTEGER NOT NULL REFERENCES call_kinds (kind),
         tag TEXT NOT NULL,
-        {_SUMS}
+        {sums}
         PRIMARY KEY (span, start, kind, tag)
     ) STRICT, WITHOUT ROWID
 """
@@ -243,13 +243,54 @@ _FLAGS: Final = """
     ) STRICT, WITHOUT ROWID
 """
 
+# A kind of calls gets their routes. What is unique in a table cannot be altered: it is made again, and so are those
+# that refer to it. Calls from before are of kinds without a route. The index serves the check, as rows of
+# `former_kinds` go, that none refers to them.
+_ROUTED_KINDS: Final = """
+    CREATE TABLE call_kinds (
+        kind INTEGER PRIMARY KEY,
+        keyless INTEGER REFERENCES call_kinds (kind),
+        org_id TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        model_asked TEXT NOT NULL,
+        model TEXT NOT NULL,
+        provider TEXT NOT NULL,
+        status INTEGER NOT NULL,
+        usage_source TEXT NOT NULL,
+        route TEXT NOT NULL,
+        shadow_route TEXT NOT NULL,
+        UNIQUE (key_id, org_id, model_asked, model, provider, status, usage_source, route, shadow_route)
+    ) STRICT
+"""
+# `shadow_saved_nano_usd`: the cost, minus what it would have been by the route in shadow.
+_SHADOWED_SUMS: Final = _SUMS + "        shadow_saved_nano_usd INTEGER,\n"
+_ROUTES: Final = (
+    "ALTER TABLE ledger ADD COLUMN shadow_route TEXT",
+    "ALTER TABLE ledger ADD COLUMN shadow_cost_nano_usd INTEGER",
+    # A JSON array; NULL: none.
+    "ALTER TABLE ledger ADD COLUMN policies TEXT",
+    "ALTER TABLE call_kinds RENAME TO former_kinds",
+    "ALTER TABLE usage_rollups RENAME TO former_usage",
+    "ALTER TABLE tag_rollups RENAME TO former_tags",
+    _ROUTED_KINDS,
+    _USAGE.format(sums=_SHADOWED_SUMS),
+    _TAGS.format(sums=_SHADOWED_SUMS),
+    "INSERT INTO call_kinds SELECT *, '', '' FROM former_kinds",
+    "INSERT INTO usage_rollups SELECT *, NULL FROM former_usage",
+    "INSERT INTO tag_rollups SELECT *, NULL FROM former_tags",
+    "DROP TABLE former_usage",
+    "DROP TABLE former_tags",
+    "CREATE INDEX former_keyless ON former_kinds (keyless)",
+    "DROP TABLE former_kinds",
+)
+
 STEPS: Final = (
     Step(1, "organisations, keys and credentials", _TABLES + _TRIGGERS),
     Step(
         2,
         "the ledger",
         (
-            *(_KINDS, _LEDGER, _STATE, _USAGE, _TAGS, _SCOPES),
+            *(_KINDS, _LEDGER, _STATE, _USAGE.format(sums=_SUMS), _TAGS.format(sums=_SUMS), _SCOPES),
             "INSERT INTO ledger_state (only_row, journal_segment, journal_offset, purged_before) VALUES (1, 0, 0, 0)",
         ),
     ),
@@ -267,5 +308,6 @@ STEPS: Final = (
             *(_TRIGGER.format(table="flag_changes", event=event) for event in ("insert", "update", "delete")),
         ),
     ),
+    Step(5, "routes in the ledger", _ROUTES),
 )
 """In order, numbered from 1 without a gap."""

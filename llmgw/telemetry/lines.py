@@ -58,7 +58,7 @@ class CallLine(Struct, kw_only=True):
     route: str | None
     shadow_route: str | None
     policies: tuple[str, ...] | None
-    """Those that it violates and that are only audited."""
+    """Those that it violates; they are only audited, unless `error` is `policy_denied`."""
     upstream_status: int | None
     upstream_request_id: str | None
     request_bytes: int

@@ -6,7 +6,7 @@ count that moves meanwhile is in this reading or in the next.
 
 Labels are bounded. A model becomes a label with its first answer that is no client's error, and at most
 `MODELS` do; what else clients ask for is counted under `other`, so nobody can fill the memory of a
-Prometheus by inventing names.
+Prometheus by inventing names. Routes and policies have the names that the configuration gives them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from prometheus_client.registry import Collector
 from llmgw import __version__
 from llmgw.canonical import Usage
 from llmgw.config.budget import NANO
+from llmgw.errors import PolicyDenied
 from llmgw.ports import CallRecord, Flags, Panic
 
 MODELS: Final = 1000
@@ -97,6 +98,8 @@ class Metrics(Collector):
         self._models: set[tuple[str | None, str | None]] = {(None, None)}
         self._upstream_errors: dict[tuple[str, str], int] = {}
         self._failed_tries: dict[tuple[str, str], int] = {}
+        self._routed: dict[tuple[str, str], int] = {}
+        self._violations: dict[tuple[str, str], int] = {}
         self._overhead = Histogram(OVERHEAD_S)
         self._first_token: dict[str | None, Histogram] = {}
         self._duration: dict[str | None, Histogram] = {}
@@ -144,8 +147,18 @@ class Metrics(Collector):
         for tried in record.failed_tries:
             labels = (tried.provider, tried.cause)
             self._failed_tries[labels] = self._failed_tries.get(labels, 0) + 1
+        if record.route is not None:
+            self._count_routed(record.route, "enforce")
+        if record.shadow_route is not None:
+            self._count_routed(record.shadow_route, "shadow")
+        for policy in record.policies:
+            labels = (policy, "refused" if record.error == PolicyDenied.code else "allowed")
+            self._violations[labels] = self._violations.get(labels, 0) + 1
         if record.usage_source is not None:
             self._spend(record)
+
+    def _count_routed(self, route: str, mode: str) -> None:
+        self._routed[route, mode] = self._routed.get((route, mode), 0) + 1
 
     def _spend(self, record: CallRecord) -> None:
         place = (record.provider, record.model)
@@ -234,6 +247,20 @@ class Metrics(Collector):
         for labels, count in self._failed_tries.copy().items():
             tries.add_metric(labels, count)
         yield tries
+        routed = CounterMetricFamily(
+            "llmgw_routed",
+            "Calls that a route sent elsewhere, or would have (shadow).",
+            labels=("route", "mode"),
+        )
+        for labels, count in self._routed.copy().items():
+            routed.add_metric(labels, count)
+        yield routed
+        violations = CounterMetricFamily(
+            "llmgw_policy_violations", "Violations of policies by calls.", labels=("policy", "outcome")
+        )
+        for labels, count in self._violations.copy().items():
+            violations.add_metric(labels, count)
+        yield violations
         tokens = CounterMetricFamily(
             "llmgw_tokens", "Tokens used, in disjoint buckets.", labels=("provider", "model", "bucket")
         )

@@ -89,6 +89,10 @@ def various(count: int, seed: int = 1) -> list[LedgerRow]:
                 ),
                 cost_nano_usd=cost,
                 asked_cost_nano_usd=pick.choice((None, 9)),
+                route=pick.choice((None, None, "cheaply")),
+                shadow_route=pick.choice((None, "try-it")),
+                shadow_cost_nano_usd=pick.choice((None, 4)),
+                policies=pick.choice(((), ("p", "q"))),
             )
         )
     return rows
@@ -213,12 +217,22 @@ def sums_of(rows: Sequence[LedgerRow]) -> dict[str, int | None]:
             else row.asked_cost_nano_usd - row.cost_nano_usd
             for row in rows
         ),
+        "routed": sum(row.route is not None for row in rows),
+        "shadowed": sum(row.shadow_route is not None for row in rows),
+        "shadow_saved_nano_usd": added(
+            None
+            if row.cost_nano_usd is None or row.shadow_cost_nano_usd is None
+            else row.cost_nano_usd - row.shadow_cost_nano_usd
+            for row in rows
+        ),
         **{name: added(getattr(row.usage, name) for row in rows) for name in BUCKETS},
     }
 
 
 def sums(total: Total) -> dict[str, int | None]:
-    fields = ("requests", "unpriced", "cost_nano_usd", "saved_nano_usd")
+    fields = (
+        "requests", "unpriced", "cost_nano_usd", "saved_nano_usd", "routed", "shadowed", "shadow_saved_nano_usd",
+    )  # fmt: skip
     return {
         **{name: getattr(total, name) for name in fields},
         **{name: getattr(total.usage, name) for name in BUCKETS},
@@ -238,7 +252,7 @@ def check(books: Books, rows: Sequence[LedgerRow], query: ReportQuery) -> None:
     assert sums(report.total) == everything.get((), {**sums_of([])})
 
 
-DIMENSIONS: Final = ("org", "key", "tag", "model_asked", "model", "provider", "status", "usage_source", "hour", "day", "month")  # fmt: skip
+DIMENSIONS: Final = ("org", "key", "tag", "model_asked", "model", "provider", "route", "shadow_route", "status", "usage_source", "hour", "day", "month")  # fmt: skip
 
 
 @pytest.mark.anyio
@@ -277,6 +291,9 @@ def rows_of_any_kind() -> st.SearchStrategy[list[LedgerRow]]:
             usage=st.builds(Usage, **dict.fromkeys(BUCKETS, amount)),
             cost_nano_usd=amount,
             asked_cost_nano_usd=amount,
+            route=st.none() | st.text(min_size=1, max_size=5),
+            shadow_cost_nano_usd=amount,
+            policies=st.lists(st.text(max_size=5), max_size=3).map(tuple),
         ),
         max_size=30,
     )

@@ -191,7 +191,8 @@ def test_an_entry_has_the_fields_of_the_contract(
         "usage": {"input": 10, "cache_read": 20, "cache_write_5m": None, "cache_write_1h": None, "output": 30, "reasoning": None},
         "usage_source": "reported", "cost_usd": "1", "latency_ms": 250, "first_token_ms": None,
         "trace_id": rows[0].trace_id, "request_id": "req_1", "endpoint": "chat.completions", "error": None,
-        "reserved_usd": "0.000009", "price_version": None,
+        "reserved_usd": "0.000009", "price_version": None, "asked_cost_usd": "3.5", "shadow_route": None,
+        "shadow_cost_usd": None, "policies": [],
     }  # fmt: skip
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 
 from tests.e2e.conftest import MODELS, UPSTREAM_KEY, providers
 from tests.e2e.test_ledger import rows
-from tests.e2e.test_limits import CHAT, PRICES, ask, make_key
+from tests.e2e.test_limits import CHAT, COST, PRICES, ask, make_key
 from tests.gateway import Gateway, House, installed
 from tests.provider import Provider, wait_until
 
@@ -92,8 +93,19 @@ def test_without_a_match_the_model_is_the_one_asked_for(house: House, gateway: G
 
 
 def test_a_route_in_shadow_changes_nothing(house: House, gateway: Gateway) -> None:
+    """The call goes as it was asked; the ledger, the report and the metric say what the route would have made of it."""
+    before = len(rows(house))
     answer = ask(gateway, house.key, CHAT, **{"x-llmgw-tags": "feature=shadow"})
     assert answer.headers["x-llmgw-model"] == "gpt-4o-2024-08-06" and "x-llmgw-route" not in answer.headers
+    wait_until(lambda: len(rows(house)) == before + 1, timeout_s=15)
+    row = rows(house)[-1]
+    # 9 tokens in and 5 out; the catalogue has 0.15 and 0.60 dollars a million for gpt-4o-mini.
+    assert (row["route"], row["shadow_route"], row["shadow_cost_usd"]) == (None, "try-it", "0.00000435")
+    report = house.run("usage", "report", "--by", "shadow_route", "--savings", "--json").json
+    (group,) = [item for item in report["items"] if item["shadow_route"] == "try-it"]
+    assert (group["requests"], group["shadowed"], group["routed"]) == (1, 1, 0)
+    assert Decimal(group["shadow_saved_usd"]) == COST - Decimal("0.00000435")
+    assert 'llmgw_routed_total{mode="shadow",route="try-it"} 1.0' in gateway.metrics()
 
 
 def test_a_route_whose_flag_is_off_is_passed_over(house: House, gateway: Gateway) -> None:
@@ -150,4 +162,6 @@ def test_in_audit_a_violation_passes_and_is_told(house: House, gateway: Gateway)
     body = {**CHAT, "messages": [{"role": "user", "content": "x" * 2000}]}
     answer = ask(gateway, key, body)
     assert answer.status_code == 200 and answer.headers["x-llmgw-policies"] == "small"
+    wait_until(lambda: any(row["policies"] == ["small"] for row in rows(house)), timeout_s=15)
+    assert 'llmgw_policy_violations_total{outcome="allowed",policy="small"} 1.0' in gateway.metrics()
     assert "x-llmgw-policies" not in ask(gateway, key).headers

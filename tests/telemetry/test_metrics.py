@@ -158,6 +158,7 @@ def test_every_metric_is_documented_and_every_documented_one_exists(tmp_path: Pa
         record(status=502, error="upstream_error", failed_tries=(FailedTry("openai", "gpt-4o", "500"),))
     )
     metrics.observe(record(usage=Usage(input=1), usage_source="reported", cost_nano_usd=1))
+    metrics.observe(record(route="r", policies=("p",)))
     metrics.warned("org")
     metrics.dropped("log", 1)
     metrics.breakers = breakers = MemoryBreakers(Breakers(failures=1))
