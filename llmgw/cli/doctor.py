@@ -78,6 +78,7 @@ def _checks(path: Path, *, offline: bool) -> Iterator[Check]:
         "ok",
         "limits and budgets are counted in the memory of the one process; the ledger is in the store",
     )
+    yield from _panic(config, base)
     yield from _server(config.server)
     if not offline:
         yield from _providers(config)
@@ -105,6 +106,20 @@ def _store(config: Config, base: Path) -> Iterator[Check]:
         yield Check("secrets", "fault", fault.problem)
     if result.ok:
         yield Check("secrets", "ok", f"{result.secrets} secrets and {result.data_keys} data keys open")
+
+
+def _panic(config: Config, base: Path) -> Iterator[Check]:
+    try:
+        entries = assembly.open_panic(config, base).read()
+    except OperatorError as error:
+        yield Check("panic", "fault", str(error))
+        return
+    if not entries:
+        yield Check("panic", "ok", "off")
+    for entry in entries:
+        yield Check(
+            "panic", "warning", f"{entry.action} {entry.text} is on, by {entry.actor}: {entry.reason}"
+        )
 
 
 def _server(server: Server) -> Iterator[Check]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from llmgw.config.section import Count, Fraction, Patience, Seconds, Section, Text
+from llmgw.config.section import Count, Fraction, Pace, Patience, Seconds, Section, Text
 from llmgw.secret import Secret
 
 Dialect = Literal["openai", "anthropic", "gemini", "bedrock", "simulator"]
@@ -18,7 +18,7 @@ HostName = Literal[
 
 
 class Timeouts(Section):
-    """Four limits on the wait for a provider; each that passes answers 504."""
+    """Limits on the wait for a provider; each that passes answers 504."""
 
     connect_s: Annotated[Patience, Meta(description="For a connection, TLS included.")] = field(
         default=5.0, name="connect"
@@ -32,10 +32,13 @@ class Timeouts(Section):
     total_s: Annotated[Patience, Meta(description="For the whole call, over all its attempts.")] = field(
         default=600.0, name="total"
     )
+    min_tokens_per_s: Annotated[
+        Pace, Meta(description="A stream that writes fewer in any `idle` is broken off; 0: none is.")
+    ] = 0.0
 
 
 class TimeoutOverrides(Section):
-    """The same four for one target; what is absent is taken from the provider."""
+    """The same for one target; what is absent is taken from the provider."""
 
     connect_s: Annotated[Patience | None, Meta(description="For a connection, TLS included.")] = field(
         default=None, name="connect"
@@ -49,6 +52,9 @@ class TimeoutOverrides(Section):
     total_s: Annotated[Patience | None, Meta(description="For the whole call, over all its attempts.")] = (
         field(default=None, name="total")
     )
+    min_tokens_per_s: Annotated[
+        Pace | None, Meta(description="A stream that writes fewer in any `idle` is broken off; 0: none is.")
+    ] = None
 
 
 class Simulation(Section):

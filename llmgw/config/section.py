@@ -24,6 +24,7 @@ Seconds = Annotated[float, Meta(ge=0, le=YEAR_S, extra={"unit": "duration"})]
 Patience = Annotated[float, Meta(gt=0, le=YEAR_S, extra={"unit": "duration"})]
 Bytes = Annotated[int, Meta(ge=1, extra={"unit": "size"})]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+Pace = Annotated[float, Meta(ge=0, le=1000)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=1)]
 

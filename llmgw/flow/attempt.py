@@ -11,7 +11,8 @@ limit), so that a provider which breaks off in the middle is an honest 502 and n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container
+from collections.abc import Callable, Container
+from math import inf
 from time import monotonic
 from typing import Final
 
@@ -38,6 +39,8 @@ CHECKED_LIMIT: Final = 4 * 1024 * 1024
 """Bytes of a stream that are held for a check at most."""
 TAIL_BYTES: Final = 16 * 1024
 """Bytes kept of the end of an answer that is passed on in parts, for its report of usage."""
+TOKEN_BYTES: Final = 4
+"""Of text, to a token."""
 
 _UPSTREAM: Final = (UpstreamFailed, UpstreamTimeout)
 
@@ -49,9 +52,9 @@ class Attempt:
 
     __slots__ = (
         "_began_at", "_call", "_check", "_done", "_drain_s", "_drains_until", "_extra", "_fails", "_head",
-        "_heard", "_held", "_held_bytes", "_keeps", "_last_at", "_paused", "_relay", "_tail", "_timeouts",
-        "_transfer", "_watch", "client", "delivered", "ended_at", "first_at", "kept", "passage", "report", "said_bytes",
-        "sent_at", "status", "target",
+        "_heard", "_held", "_held_bytes", "_keeps", "_last_at", "_paused", "_progress", "_relay", "_tail", "_timeouts",
+        "_transfer", "_watch", "client", "delivered", "ended_at", "first_at", "kept", "on_begun", "passage", "report",
+        "said_bytes", "sent_at", "status", "target",
     )  # fmt: skip
 
     def __init__(
@@ -93,8 +96,12 @@ class Attempt:
         self._heard = False
         self._last_at = self._began_at = 0.0
         self._paused = False
+        self._progress = (inf, 0)
+        """Of a stream whose pace is watched: since when, and how much text had come by then."""
         self._drain_s = target.drain_s
         self._drains_until: float | None = None
+        self.on_begun: Callable[[], None] | None = None
+        """Told when the answer has begun."""
         # What became of it. Times are of `time.monotonic`.
         self.sent_at = 0.0
         self.first_at: float | None = None
@@ -208,8 +215,23 @@ class Attempt:
             ):
                 self._pass_on(self._relay.release())
         # While the client is not reading, silence is ours and not the provider's.
-        elif now - self._last_at >= limits.idle_s and not self._paused:
+        elif self._paused:
+            self._progress = (now, 0 if self._relay is None else self._relay.said_bytes)
+        elif now - self._last_at >= limits.idle_s:
             self._finish(_timeout("the next piece of its answer", limits.idle_s))
+        elif limits.min_tokens_per_s and self._relay is not None:
+            self._look_at_pace(self._relay, now)
+
+    def _look_at_pace(self, relay: Relay, now: float) -> None:
+        """Fail if the stream has crept through the last `idle` seconds: pings may keep it from being silent."""
+        limits, (since, said) = self._timeouts, self._progress
+        if now < since:
+            self._progress = (now, relay.said_bytes)
+        elif now - since >= limits.idle_s:
+            least = limits.min_tokens_per_s * limits.idle_s * TOKEN_BYTES
+            if relay.said_bytes - said < least:
+                self._finish(_timeout(f"{least / TOKEN_BYTES:g} tokens", limits.idle_s))
+            self._progress = (now, relay.said_bytes)
 
     # Receiver: the provider's side
 
@@ -343,6 +365,8 @@ class Attempt:
         call.committed_at = now
         if self.first_at is None:
             self.first_at = now
+        if self.on_begun is not None:
+            self.on_begun()
         call.turn_to(self.target)
         call.status = self._head.status
         call.enter(Stage.COMMITTED)

@@ -119,12 +119,16 @@ def chosen(
         targets=targets,
         forecast=forecast,
         session=session,
-        keeps=pool.keeps if len(targets) > 1 or pool.settings.retries.attempts > 1 else (),
+        keeps=pool.keeps if _may_try_again(pool, targets) else (),
         hedge_after_s=_hedge_after_s(routing, call, key, pool) if len(targets) > 1 else None,
         total_s=_total_s(targets, fields),
         asked_prices=asked_prices,
         shadow_prices=shadow_prices,
     )
+
+
+def _may_try_again(pool: Pool, targets: tuple[Target, ...]) -> bool:
+    return len(targets) > 1 or pool.settings.retries.attempts > 1 or len(targets[0].provider.keys) > 1
 
 
 _EMBEDDING: Final = frozenset(reported.WITHOUT_OUTPUT)

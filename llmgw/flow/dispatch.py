@@ -13,13 +13,12 @@ import asyncio
 import random
 from collections.abc import Sequence
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from msgspec.structs import replace
 
 from llmgw.config.providers import Timeouts
 from llmgw.dialects import verdict
-from llmgw.dialects.anthropic import dialect as anthropic
 from llmgw.dialects.body import Body
 from llmgw.dialects.known import CODECS
 from llmgw.dialects.verdict import Expected
@@ -36,7 +35,6 @@ from llmgw.errors import (
     RateLimitExceeded,
     UnsupportedParameter,
     UpstreamCredentials,
-    UpstreamFailed,
     UpstreamTimeout,
 )
 from llmgw.flow.account import note_failed_try, turn_to
@@ -45,21 +43,20 @@ from llmgw.flow.call import Call
 from llmgw.flow.check import Check
 from llmgw.flow.choose import Plan, panicked
 from llmgw.flow.gateway import Gateway, ProviderKey, Target
-from llmgw.flow.outbound import Estimate, Outbound, outbound
+from llmgw.flow.leave import Leave, leave
+from llmgw.flow.outbound import Estimate, Outbound, outbound, request_to
 from llmgw.flow.pause import Pause
 from llmgw.flow.proof import proven
 from llmgw.flow.race import Race
-from llmgw.ports import Client, FailedTry, Header, UpstreamRequest
+from llmgw.ports import Client, FailedTry, Header
 from llmgw.rules import panic, retry
 from llmgw.rules.access import KeyRecord
-from llmgw.rules.breaker import Outcome, Permit
 from llmgw.rules.pace import FAILED_S
 from llmgw.rules.retry import Cause
 
-# Compressed answers could not be relayed event by event, nor counted.
-_IDENTITY: Final[Header] = (b"accept-encoding", b"identity")
 _FINAL: Final = (GatewayStopping, DependencyUnavailable)
 """What no other target would do better."""
+_ERRORS: Final = range(400, 600)
 _JSON: Final[Header] = (b"content-type", b"application/json")
 _ESTIMATED: Final[Header] = (b"x-llmgw-usage-source", b"estimated")
 
@@ -68,15 +65,6 @@ CLOCK_S: Final = 0.05
 """Timers may end early by as much, and a call begins a moment before its first try."""
 MEASURED_TOKENS: Final = 16
 """An answer of fewer says nothing of how fast a target writes."""
-
-
-class Leave(NamedTuple):
-    """What the breakers of a target and of a secret have permitted."""
-
-    target: Permit
-    name: str
-    """Of the secret's breaker."""
-    secret: Permit
 
 
 class Dispatch:
@@ -175,20 +163,20 @@ class Dispatch:
         """
         retries = self._plan.pool.settings.retries
         tries = 0
-        for secret in target.provider.keys:
+        for n, secret in enumerate(target.provider.keys, 1):
             while True:
                 if self._gateway.panic.entries and self._is_stopped(target):
                     return False
                 tries += 1
-                leave = await self._leave(target, secret)
-                if leave is None:
+                permit = await leave(self._gateway, self._key, target, secret, self._blocked)
+                if permit is None:
                     break
                 self._note_failure()
                 if tries == 1 and self._plan.hedge_after_s is not None and not self._raced:
-                    attempt, error = await self._hedged(target, out, secret, leave)
+                    attempt, error = await self._hedged(target, out, secret, permit)
                 else:
                     attempt = self._attempt(target, out, self._client)
-                    error = await self._try(attempt, out, secret, leave)
+                    error = await self._try(attempt, out, secret, permit)
                 if error is None:
                     self._note_success(attempt)
                     return True
@@ -212,6 +200,7 @@ class Dispatch:
                     cause,
                     retries,
                     tries=tries,
+                    secrets=len(target.provider.keys) - n,
                     others=target is not self._plan.targets[-1],
                     retry_after_s=error.retry_after_s,
                     left_s=self._left_s(target),
@@ -290,7 +279,8 @@ class Dispatch:
             self._timeouts(target),
             extra,
             self._gateway.watch,
-            self._plan.keeps,
+            # An answer that is kept is better than any error.
+            self._plan.keeps if self._answer is None else _ERRORS,
             self._check(target, out),
         )
 
@@ -309,16 +299,18 @@ class Dispatch:
         return limits if total_s >= limits.total_s else replace(limits, total_s=total_s)
 
     async def _try(
-        self, attempt: Attempt, out: Outbound, secret: ProviderKey, leave: Leave
+        self, attempt: Attempt, out: Outbound, secret: ProviderKey, permit: Leave
     ) -> CallError | None:
         """How the try failed; None where it did not."""
         target = attempt.target
+        if permit.is_probe:
+            attempt.on_begun = permit.began
         self._call.turn_to(target)
         error: CallError | None = None
         known = self._gateway.pace.of(target.name)
         known.in_flight += 1
         try:
-            request = self._request(target, out)
+            request = request_to(target, out, self._call, self._fields)
             headers = await proven(self._gateway, self._key, target.provider, secret, request)
             if attempt.client.gone:
                 raise ClientGone("The client closed the connection before its request was sent on.")
@@ -328,39 +320,8 @@ class Dispatch:
         finally:
             known.in_flight -= 1
             self._take(attempt)
-            self._report(leave, error, attempt)
+            permit.ended(error, was_cut_short=error is not None and self._was_cut_short(attempt))
         return error
-
-    async def _leave(self, target: Target, secret: ProviderKey) -> Leave | None:
-        """Leave of the breakers to ask the target with that secret; None while there is none."""
-        breakers, now = self._gateway.breakers, monotonic()
-        of_target = await breakers.admit(target.name, now)
-        if of_target is None:
-            self._blocked.add(target.name)
-            return None
-        name = secret.breaker if secret.stored is None else f"{secret.breaker}@{self._key.org_id}"
-        of_secret = await breakers.admit(name, now)
-        if of_secret is None:
-            breakers.report(target.name, of_target, "neither", now)
-            self._blocked.add(name)
-            return None
-        return Leave(of_target, name, of_secret)
-
-    def _report(self, leave: Leave, error: CallError | None, attempt: Attempt) -> None:
-        """Tell the breakers what became of a try. What is the request's fault, or the client's, is nobody's failure."""
-        outcome: Outcome = "success"
-        proof: Outcome = "success"
-        if error is not None:
-            outcome = proof = "neither"
-            if isinstance(error, UpstreamCredentials):
-                proof = "failure"
-            elif isinstance(error, Escalated):
-                outcome = proof = "success"
-            elif isinstance(error, UpstreamFailed | UpstreamTimeout) and not self._was_cut_short(attempt):
-                outcome = "failure"
-        breakers, now = self._gateway.breakers, monotonic()
-        breakers.report(attempt.target.name, leave.target, outcome, now)
-        breakers.report(leave.name, leave.secret, proof, now)
 
     def _take(self, attempt: Attempt) -> None:
         """Of all tries so far, this one is the call's."""
@@ -372,23 +333,23 @@ class Dispatch:
         call.service_tier = None if report is None else report.service_tier
 
     async def _hedged(
-        self, target: Target, out: Outbound, secret: ProviderKey, leave: Leave
+        self, target: Target, out: Outbound, secret: ProviderKey, permit: Leave
     ) -> tuple[Attempt, CallError | None]:
         """As `_try`; where no answer has begun after a while, another target is asked as well, and the first of both
         to begin has the client. Whose try it was in the end, and how it failed."""
         loop = self._gateway.watch.loop
         race = Race(self._client, loop)
         first = self._attempt(target, out, race.enter())
-        tries = {loop.create_task(self._try(first, out, secret, leave)): first}
+        tries = {loop.create_task(self._try(first, out, secret, permit)): first}
         try:
             await _first_of({*tries, race.decided}, self._plan.hedge_after_s)
             if race.winner is None and not any(task.done() for task in tries) and not self._client.gone:
                 second = await self._second()
                 if second is not None:
-                    other, its_out, its_leave = second
+                    other, its_out, its_permit = second
                     attempt = self._attempt(other, its_out, race.enter())
                     its_secret = other.provider.keys[0]
-                    tries[loop.create_task(self._try(attempt, its_out, its_secret, its_leave))] = attempt
+                    tries[loop.create_task(self._try(attempt, its_out, its_secret, its_permit))] = attempt
             while race.winner is None and any(not task.done() for task in tries):
                 await _first_of({race.decided, *(task for task in tries if not task.done())}, None)
             for task, attempt in tries.items():
@@ -418,32 +379,12 @@ class Dispatch:
                 continue  # what is under way goes on; nothing new does
             out = await self._prepared(target, is_first=False)
             if isinstance(out, Outbound):
-                leave = await self._leave(target, target.provider.keys[0])
-                if leave is not None:
+                secret = target.provider.keys[0]
+                permit = await leave(self._gateway, self._key, target, secret, self._blocked)
+                if permit is not None:
                     self._raced.add(target.name)
-                    return target, out, leave
+                    return target, out, permit
         return None
-
-    def _request(self, target: Target, out: Outbound) -> UpstreamRequest:
-        """What goes to the target, but for what proves it."""
-        call, fields = self._call, self._fields
-        headers: list[Header] = []
-        if out.accept is None:
-            for name in call.dialect.forwarded:
-                value = fields.get(name)
-                if value is not None:
-                    headers.append((name, value))
-        else:
-            headers += ((b"content-type", b"application/json"), (b"accept", out.accept))
-            if b"user-agent" in fields:
-                headers.append((b"user-agent", fields[b"user-agent"]))
-        if target.provider.host.dialect == "anthropic" and (out.accept or b"anthropic-version" not in fields):
-            headers.append((b"anthropic-version", anthropic.VERSION))
-        headers.append(_IDENTITY)
-        headers.append((b"traceparent", call.trace.header()))
-        if call.trace.state is not None:
-            headers.append((b"tracestate", call.trace.state))
-        return UpstreamRequest(method=b"POST", target=out.path, headers=tuple(headers), body=out.body)
 
 
 async def _first_of(those: set[asyncio.Future[Any]], timeout_s: float | None) -> None:

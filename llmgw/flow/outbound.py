@@ -33,6 +33,7 @@ from llmgw.flow.gateway import Target
 from llmgw.flow.passage import Passage, Unchanged
 from llmgw.flow.translation import Translation
 from llmgw.flow.unsealed import unsealed
+from llmgw.ports import Header, UpstreamRequest
 
 _UNCHANGED: Final[Mapping[str, Unchanged]] = {
     endpoint.name: Unchanged(dialect, endpoint)
@@ -48,6 +49,10 @@ _HIDING: Final[Mapping[str, Unchanged]] = {
     for endpoint in OPENAI.endpoints
     if endpoint.name in _REPORT_WHEN_ASKED
 }
+
+
+# Compressed answers could not be relayed event by event, nor counted.
+_IDENTITY: Final[Header] = (b"accept-encoding", b"identity")
 
 
 class Outbound(Struct, frozen=True, kw_only=True):
@@ -108,6 +113,31 @@ def outbound(call: Call, target: Target, body: Body, query: bytes) -> Outbound |
     if operation.name in _COUNTS:
         return _counted(call, target, body)
     raise _not_offered(call, body)
+
+
+def request_to(target: Target, out: Outbound, call: Call, fields: Mapping[bytes, bytes]) -> UpstreamRequest:
+    """What goes to the target, but for what proves it.
+
+    Args:
+        fields: the client's header fields by lower-case name.
+    """
+    headers: list[Header] = []
+    if out.accept is None:
+        for name in call.dialect.forwarded:
+            value = fields.get(name)
+            if value is not None:
+                headers.append((name, value))
+    else:
+        headers += ((b"content-type", b"application/json"), (b"accept", out.accept))
+        if b"user-agent" in fields:
+            headers.append((b"user-agent", fields[b"user-agent"]))
+    if target.provider.host.dialect == "anthropic" and (out.accept or b"anthropic-version" not in fields):
+        headers.append((b"anthropic-version", anthropic.VERSION))
+    headers.append(_IDENTITY)
+    headers.append((b"traceparent", call.trace.header()))
+    if call.trace.state is not None:
+        headers.append((b"tracestate", call.trace.state))
+    return UpstreamRequest(method=b"POST", target=out.path, headers=tuple(headers), body=out.body)
 
 
 def _not_offered(call: Call, body: Body) -> InvalidRequest:

@@ -27,6 +27,7 @@ CAP_S: Final = 8.0
 """The first pause is drawn from so many seconds, each next one from twice as many, never from more than the cap."""
 PATIENCE_S: Final = 1.0
 """A provider that wants a longer pause is left for the next target, where there is one."""
+TOO_MANY: Final = 429
 LONGEST_S: Final = 30.0
 """A pause that no client waits for: the answer passes, and the client decides."""
 
@@ -49,6 +50,7 @@ def after(
     retries: Retries,
     *,
     tries: int,
+    secrets: int,
     others: bool,
     retry_after_s: float | None,
     left_s: float,
@@ -58,6 +60,7 @@ def after(
 
     Args:
         tries: made at this target, this one included.
+        secrets: of the target's provider that it has not been asked with.
         others: whether there is another target to go to.
         retry_after_s: the pause that the provider asks for.
         left_s: of the call's own time.
@@ -67,6 +70,8 @@ def after(
         return NEXT_SECRET
     if cause not in retries.retry_on:
         return FAIL
+    if cause == TOO_MANY and secrets:
+        return NEXT_SECRET  # each has limits of its own
     if tries >= retries.attempts:
         return NEXT_TARGET
     wait_s = min(CAP_S, BASE_S * 2.0 ** min(tries - 1, 10)) * draw

@@ -65,7 +65,7 @@ def test_show_writes_names_and_units_as_the_file_has_them() -> None:
         "host": "127.0.0.1", "port": 8080, "workers": 1, "max_body": "32MiB", "drain": "30s",
     }  # fmt: skip
     assert shown["providers"]["p"]["timeouts"] == {
-        "connect": "1.5s", "first_token": "1m", "idle": "1m", "total": "10m",
+        "connect": "1.5s", "first_token": "1m", "idle": "1m", "total": "10m", "min_tokens_per_s": 0.0,
     }  # fmt: skip
 
 

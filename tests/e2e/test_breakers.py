@@ -14,7 +14,7 @@ import yaml
 from tests.e2e.conftest import ONCE, UPSTREAM_KEY, providers
 from tests.gateway import Gateway, House, installed
 from tests.provider import Provider, closed_port, wait_until
-from tests.provider.steps import Gate, Send
+from tests.provider.steps import Fin, Gate, Send
 
 CALLERS: Final = 50
 TARGET: Final = "openai/m"
@@ -31,10 +31,10 @@ def house_with(folder: Path, provider: Provider, **breakers: Any) -> Any:
     )
 
 
-def ask(gateway: Gateway, house: House) -> int:
+def ask(gateway: Gateway, house: House, **fields: Any) -> int:
     return httpx.post(
         gateway.url + "/v1/chat/completions",
-        json={"model": "m", "messages": [{"role": "user", "content": "hi"}]},
+        json={"model": "m", "messages": [{"role": "user", "content": "hi"}], **fields},
         headers=house.auth,
         timeout=30,
         trust_env=False,
@@ -81,6 +81,27 @@ def test_fifty_failures_open_it_once_and_one_probe_goes_out(provider: Provider, 
         assert f'llmgw_breaker_state{{name="{TARGET}"}}' not in gateway.metrics()
         opened, tried, closed = wait_until(lambda: transitions(gateway)[2:] and transitions(gateway))
         assert "left alone" in opened and "tried again" in tried and "answers again" in closed
+
+
+def test_a_probe_whose_answer_has_begun_closes_the_breaker(provider: Provider, tmp_path: Path) -> None:
+    """An answer may take longer than the cooldown: from its first content on the target is known to be well, and no
+    second probe is due."""
+    with (
+        house_with(tmp_path, provider, failures=1, cooldown="1s") as house,
+        house.serve() as gateway,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        provider.script("answer", status=500)
+        assert ask(gateway, house) == 502
+        wait_until(lambda: f'llmgw_breaker_state{{name="{TARGET}"}} 1.0' in gateway.metrics(), timeout_s=20)
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+        word = b'data: {"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n'
+        provider.script(steps=[Send(head + word), Gate("rest"), Send(b"data: [DONE]\n\n"), Fin()])
+        probe = pool.submit(ask, gateway, house, stream=True)
+        wait_until(lambda: f'llmgw_breaker_state{{name="{TARGET}"}}' not in gateway.metrics(), timeout_s=20)
+        assert not probe.done() and ask(gateway, house) == 200
+        provider.release("rest")
+        assert probe.result() == 200
 
 
 def checks_of(house: House, **options: Any) -> dict[str, tuple[str, str]]:

@@ -19,7 +19,7 @@ from tests.e2e.test_limits import CHAT, COST, PRICES
 from tests.gateway import Gateway, House, installed
 from tests.provider import Provider, closed_port, wait_until
 from tests.provider.canned import event
-from tests.provider.steps import Fin, Send, Step
+from tests.provider.steps import Fin, Flood, Send, Step
 
 STREAM = {**CHAT, "stream": True}
 FAILURES = {
@@ -74,6 +74,10 @@ def providers_of(provider: Provider, refusing_port: int) -> dict[str, Any]:
 
 MODELS: dict[str, Any] = {
     "gpt-4o": {"targets": ["good/gpt-4o-2024-08-06"], "retries": {"attempts": 3}},
+    "hurried": {
+        "targets": [{"use": "good/gpt-4o-2024-08-06", "timeouts": {"min_tokens_per_s": 10}}],
+        "retries": SERIES,
+    },
     "once": {"targets": ["good/gpt-4o-2024-08-06"], "retries": SERIES},
     "keys": {"targets": ["several-keys/gpt-4o-2024-08-06"], "retries": SERIES},
     "two": {"targets": ["good/one", "second/gpt-4o-2024-08-06"], "retries": SERIES},
@@ -230,6 +234,48 @@ def test_a_refused_secret_gives_way_to_the_next(house: House, gateway: Gateway, 
     answer = ask(gateway, house, "keys")
     assert answer.status_code == 200
     assert [seen.header("authorization") for seen in provider.seen()] == [b"Bearer sk-one", b"Bearer sk-two"]
+
+
+def test_a_secret_whose_limit_is_reached_gives_way_to_the_next(
+    house: House, gateway: Gateway, provider: Provider
+) -> None:
+    """Each secret has limits of its own, so nobody waits while there is another; the last refusal passes."""
+    provider.script("answer", status=429)
+    assert ask(gateway, house, "keys").status_code == 200
+    assert [seen.header("authorization") for seen in provider.seen()] == [b"Bearer sk-one", b"Bearer sk-two"]
+    provider.script("answer", status=429, times=2)
+    assert ask(gateway, house, "keys").status_code == 429
+    assert len(provider.seen()) == 4
+
+
+def test_a_stream_that_creeps_is_broken_off(house: House, gateway: Gateway, provider: Provider) -> None:
+    """Pings keep it from being silent; it writes less than is asked of it. The client gets an error event and no
+    terminator. Where nothing is asked, it goes on."""
+    chunk = event(
+        {"id": "c", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "hi"}}]}
+    )
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
+    creeping: list[Step] = [Send(head + chunk), Flood(b": ping\n\n", gap_s=0.2)]
+    provider.script(steps=creeping)
+    began = time.monotonic()
+    answer = ask(gateway, house, "hurried", STREAM)
+    assert answer.status_code == 200 and "hi" in answer.text and "[DONE]" not in answer.text
+    assert "upstream_timeout" in answer.text and "2 s for 20 tokens" in answer.text
+    assert 1.9 < time.monotonic() - began < 10
+    provider.script(steps=creeping)
+    with httpx.stream(
+        "POST",
+        gateway.url + "/v1/chat/completions",
+        json={**STREAM, "model": "once"},
+        headers=house.auth,
+        timeout=10,
+        trust_env=False,
+    ) as answer:
+        began = time.monotonic()
+        for piece in answer.iter_text():
+            assert "error" not in piece
+            if time.monotonic() - began > 3:
+                break
 
 
 def test_with_all_secrets_refused_the_gateway_says_so(
@@ -493,6 +539,17 @@ def test_a_poor_answer_is_better_than_none(
     wait_until(lambda: len(rows(house)) == before + 1, timeout_s=15)
     row = rows(house)[-1]
     assert (row["status"], row["usage"]["input"], row["usage"]["output"]) == (200, 9, 3)
+
+
+def test_a_refusal_of_the_better_model_does_not_replace_an_answer(
+    house: House, gateway: Gateway, provider: Provider
+) -> None:
+    """The cheap model's answer was cut at its length; the better one says 400: the client has the cheap one's."""
+    provider.script(steps=completion("cheap words", "length", False))
+    provider.script("answer", status=400)
+    answer = ask(gateway, house, "cascade", CHAT)
+    assert answer.status_code == 200 and "cheap words" in answer.text
+    assert len(provider.seen()) == 2
 
 
 def test_a_client_that_leaves_between_two_tries(provider: Provider, tmp_path: Path) -> None:

@@ -93,15 +93,20 @@ def test_block_stops_every_call_and_off_lets_them_pass(house: House, gateway: Ga
 
 
 def test_status_says_since_when_by_whom_and_what_was_refused(house: House) -> None:
-    house.configure({**yaml_of(house), "server": {"port": free_port()}})
-    port = yaml_of(house)["server"]["port"]
-    with house.serve("--port", str(port)) as gateway:
+    with house.serve() as gateway:
+        house.configure({**yaml_of(house), "server": {"port": gateway.address[1]}})
         assert house.run("panic", "status", "--json").json == {"on": False, "items": [], "next": None}
         house.run("panic", "on", "--reason", "r", "--actor", "bob")
         becomes(gateway, house.key, 503)
         [item] = house.run("panic", "status", "--json").json["items"]
         assert (item["scope"], item["action"], item["by"], item["reason"]) == ("all", "block", "bob", "r")
         assert item["refused"] >= 1 and item["since"].startswith("20")
+        (check,) = [
+            check
+            for check in house.run("doctor", "--offline", "--json").json["checks"]
+            if check["name"] == "panic"
+        ]
+        assert check["state"] == "warning" and "block all is on, by bob: r" in check["message"]
 
 
 def test_scopes_stop_their_calls_only(house: House, gateway: Gateway) -> None:
@@ -327,12 +332,3 @@ def yaml_of(house: House) -> dict[str, Any]:
 
     found: dict[str, Any] = yaml.safe_load(house.config.read_text())
     return found
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port

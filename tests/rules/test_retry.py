@@ -26,20 +26,35 @@ draws = st.floats(0, 1, exclude_max=True)
     causes,
     st.integers(1, 12),
     st.integers(1, 10),
+    st.integers(0, 2),
     st.booleans(),
     st.none() | st.floats(0, 1e6),
     st.floats(0, 700),
     draws,
 )
 def test_a_pause_is_within_all_limits(
-    cause: Cause, tries: int, attempts: int, others: bool, asked_s: float | None, left_s: float, draw: float
+    cause: Cause,
+    tries: int,
+    attempts: int,
+    secrets: int,
+    others: bool,
+    asked_s: float | None,
+    left_s: float,
+    draw: float,
 ) -> None:
     """No try is made that was not configured, none before the provider wants it, none after the call's time."""
     settings = Retries(attempts=attempts)
     step = retry.after(
-        cause, settings, tries=tries, others=others, retry_after_s=asked_s, left_s=left_s, draw=draw
+        cause,
+        settings,
+        tries=tries,
+        secrets=secrets,
+        others=others,
+        retry_after_s=asked_s,
+        left_s=left_s,
+        draw=draw,
     )
-    if cause == "credentials":
+    if cause == "credentials" or (cause == 429 and secrets):
         assert step.what == "next_secret"
     elif cause not in settings.retry_on:
         assert step.what == "fail"
@@ -59,7 +74,7 @@ def test_pauses_grow_and_are_drawn(tries: int, draw: float) -> None:
 
     def wait_s(tries: int) -> float:
         step = retry.after(
-            500, settings, tries=tries, others=False, retry_after_s=None, left_s=1e9, draw=draw
+            500, settings, tries=tries, secrets=0, others=False, retry_after_s=None, left_s=1e9, draw=draw
         )
         return step.wait_s
 
