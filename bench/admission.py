@@ -27,6 +27,7 @@ from llmgw.flow.choose import chosen
 from llmgw.flow.gateway import Gateway
 from llmgw.rules import trace
 from llmgw.rules.access import KeyRecord
+from llmgw.standalone.journal import SpoolJournal
 
 BODY: Final = (
     b'{"model":"gpt-4o","messages":[{"role":"user","content":"Say hello to the people who read this benchmark, in one '
@@ -77,7 +78,9 @@ async def _round(installation: Installation, calls: int) -> float:
         await asyncio.sleep(0.001)
         # What the journal's thread tells the loop is part of the price: it settles here, 50 calls at a time.
     before = time.thread_time()
-    while installation.journal.unsettled:
+    journal = installation.shared.journal
+    assert isinstance(journal, SpoolJournal)
+    while journal.unsettled:
         await asyncio.sleep(0.001)
     return (spent + time.thread_time() - before) / calls * 1e6
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from llmgw.assembly.installation import Installation
+from llmgw.assembly.keys import create_kms, keyring_path, open_kms
 from llmgw.assembly.offline import routing
 from llmgw.assembly.reach import Reach, reach
 from llmgw.assembly.running import readiness
-from llmgw.assembly.stores import (
-    create_kms,
+from llmgw.assembly.standalone import (
     create_store,
-    keyring_path,
     migrate,
     migration_status,
     open_flags,
-    open_kms,
     open_panic,
     open_registry,
     open_reports,

@@ -13,8 +13,10 @@ from types import TracebackType
 from typing import Self
 
 from llmgw import features
+from llmgw.assembly import standalone
+from llmgw.assembly.keys import open_kms
 from llmgw.assembly.providers import provider
-from llmgw.assembly.stores import open_kms, store_path
+from llmgw.assembly.shared import Shared
 from llmgw.assembly.targets import pool
 from llmgw.config.read import load
 from llmgw.config.schema import Config
@@ -30,16 +32,6 @@ from llmgw.rules.governance import Policies
 from llmgw.rules.pace import Pace
 from llmgw.rules.price_book import PriceBook
 from llmgw.rules.route import Routes
-from llmgw.standalone import panic
-from llmgw.standalone.breakers import MemoryBreakers
-from llmgw.standalone.directory import SqliteDirectory
-from llmgw.standalone.flags import SqliteFlags
-from llmgw.standalone.journal import SpoolJournal
-from llmgw.standalone.ledger import SqliteLedger
-from llmgw.standalone.lock import StoreLock
-from llmgw.standalone.meter import MemoryMeter
-from llmgw.standalone.panic import PanicWatch
-from llmgw.standalone.request_log import RequestLog, path_beside
 from llmgw.telemetry import Telemetry
 
 
@@ -51,13 +43,8 @@ class Installation:
     """
 
     telemetry: Telemetry
-    directory: SqliteDirectory
-    journal: SpoolJournal
-    meter: MemoryMeter
+    shared: Shared
     alarm: Alarm
-    breakers: MemoryBreakers
-    panic: PanicWatch
-    flags: SqliteFlags
 
     def __init__(self, path: Path, config: Config) -> None:
         self.path = path
@@ -66,29 +53,20 @@ class Installation:
         self._parts = ExitStack()
 
     def __enter__(self) -> Self:
-        base = self.path.parent
+        config, base = self.config, self.path.parent
         with ExitStack() as parts:
-            requests = parts.enter_context(
-                RequestLog(path_beside(store_path(self.config, base)), self.config.telemetry.queue)
-            )
+            keeper = parts.enter_context(standalone.keeper(config, base))
             self.telemetry = parts.enter_context(
-                Telemetry(self.config.telemetry, webhook=self.config.limits.webhook, keeper=requests)
+                Telemetry(config.telemetry, webhook=config.limits.webhook, keeper=keeper)
             )
-            kms = open_kms(self.config, base)
-            parts.enter_context(StoreLock(store_path(self.config, base)))
-            path = store_path(self.config, base)
-            self.directory = parts.enter_context(SqliteDirectory(path, kms))
-            self.journal = parts.enter_context(SpoolJournal(path))
-            self.telemetry.follow(self.journal)
-            self.meter = MemoryMeter(parts.enter_context(SqliteLedger(path, self.journal)))
-            self.alarm = Alarm(self.meter, self.telemetry)
-            self.breakers = MemoryBreakers(self.config.breakers)
-            self.panic = PanicWatch(panic.path_beside(path))
-            remote = self.config.flag_provider.kind == "flagd"
-            source = parts.enter_context(features.flagd(self.config.flag_provider)) if remote else None
-            self.flags = parts.enter_context(SqliteFlags(path, self.config.flags, source))
-            parts.enter_context(features.registered(self.flags))
-            self.telemetry.watch(self.breakers, self.panic, self.flags)
+            kms = open_kms(config, base)
+            remote = config.flag_provider.kind == "flagd"
+            source = parts.enter_context(features.flagd(config.flag_provider)) if remote else None
+            shared = self.shared = parts.enter_context(standalone.shared(config, base, kms, source))
+            self.telemetry.follow(shared.journal)
+            self.telemetry.watch(shared.breakers, shared.panic, shared.flags)
+            self.alarm = Alarm(shared.meter, self.telemetry)
+            parts.enter_context(features.registered(shared.flags))
             self._parts = parts.pop_all()
         return self
 
@@ -117,21 +95,22 @@ class Installation:
             name: ModelCard(id=name, owned_by=made.targets[0].provider.name, created=MODEL_CREATED)
             for name, made in pools.items()
         }
-        self.breakers.configure(config.breakers)
-        self.flags.configure(config.flags)
+        shared = self.shared
+        shared.breakers.configure(config.breakers)
+        shared.flags.configure(config.flags)
         return Gateway(
             config=config,
             version=self._version,
-            directory=self.directory,
-            meter=self.meter,
-            standing=self.meter.standing,
-            journal=self.journal,
+            directory=shared.directory,
+            meter=shared.meter,
+            standing=shared.meter.standing,
+            journal=shared.journal,
             sink=self.telemetry,
             alarm=self.alarm,
             watch=previous.watch if previous is not None else Watch(),
-            breakers=self.breakers,
-            panic=self.panic,
-            flags=self.flags,
+            breakers=shared.breakers,
+            panic=shared.panic,
+            flags=shared.flags,
             pace=previous.pace if previous is not None else Pace(),
             pins=previous.pins if previous is not None else Pins(),
             hedging=previous.hedging if previous is not None else Hedging(),

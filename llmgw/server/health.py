@@ -41,8 +41,8 @@ def _handlers(running: Running) -> list[HTTPRouteHandler]:
 
 async def _readiness(running: Running) -> dict[str, Any]:
     panic = running.gateway.panic
-    secrets = await running.installation.directory.probe()
-    degraded = running.installation.directory.degraded
+    secrets = await running.installation.shared.directory.probe()
+    degraded = running.installation.shared.directory.degraded
     if running.draining:
         status = "draining"
     elif any(state != "ok" for state in secrets.values()):

@@ -36,7 +36,7 @@ class Running:
         self.last_error: str | None = None
         """Why the last reload was refused; None when the newest file is in force."""
         self._wanted = asyncio.Event()
-        installation.panic.on_change = self._panic
+        installation.shared.panic.on_change = self._panic
 
     def refused(self, error: CallError) -> None:
         """Bytes that were no request were answered with `error`."""

@@ -127,10 +127,8 @@ async def _serve(installation: Installation, sock: socket.socket, listening: Cal
     gc.freeze()
     async with asyncio.TaskGroup() as tasks:
         owned = [
-            tasks.create_task(installation.directory.run()),
             tasks.create_task(running.reload_on_request()),
-            tasks.create_task(installation.panic.run()),
-            tasks.create_task(installation.flags.run()),
+            *(tasks.create_task(run()) for run in installation.shared.tasks),
         ]
         url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         _log.info("listening on %s", url)

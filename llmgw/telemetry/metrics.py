@@ -84,7 +84,8 @@ class JournalCounts(Protocol):
 class BreakerStates(Protocol):
     """What breakers say of themselves; from any thread."""
 
-    opened: int
+    @property
+    def opened(self) -> int: ...
 
     def states(self, now: float) -> Mapping[str, str]: ...
 
