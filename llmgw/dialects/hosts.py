@@ -118,6 +118,19 @@ _VERTEX_GEMINI: Final = (
     gemini.COUNT_TOKENS,
 )
 _CLAUDE_VERSION: Final = {"anthropic_version": "vertex-2023-10-16"}
+# cloud.google.com, "Vertex AI API", projects.locations.publishers.models: embeddings have bodies of their own.
+VERTEX: Final = Host(
+    name="vertex",
+    dialect="gemini",
+    base_url="https://{location}-aiplatform.googleapis.com",
+    base_urls=_VERTEX_URLS,
+    auth="google",
+    endpoints=_names(*_VERTEX_GEMINI),
+    paths={
+        endpoint.name: _VERTEX + "/google/models/{model}" + endpoint.suffix.decode()
+        for endpoint in _VERTEX_GEMINI
+    },
+)
 
 _ROWS: Final = (
     OPENAI,
@@ -135,19 +148,7 @@ _ROWS: Final = (
             CONVERSE_STREAM.name: "/model/{model}/converse-stream",
         },
     ),
-    # cloud.google.com, "Vertex AI API", projects.locations.publishers.models: embeddings have bodies of their own.
-    Host(
-        name="vertex",
-        dialect="gemini",
-        base_url="https://{location}-aiplatform.googleapis.com",
-        base_urls=_VERTEX_URLS,
-        auth="google",
-        endpoints=_names(*_VERTEX_GEMINI),
-        paths={
-            endpoint.name: _VERTEX + "/google/models/{model}" + endpoint.suffix.decode()
-            for endpoint in _VERTEX_GEMINI
-        },
-    ),
+    VERTEX,
     # docs.claude.com, "Claude on Vertex AI": the model stands in the path, the version in the body.
     Host(
         name="vertex-anthropic",

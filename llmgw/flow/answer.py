@@ -31,6 +31,7 @@ _PASSED: Final = frozenset(
     }
 )
 _PASSED_PREFIXES: Final = (b"x-ratelimit-", b"anthropic-ratelimit-", b"anthropic-fast-")
+_THEIR_REQUEST_ID: Final = (b"x-request-id", b"x-amzn-requestid")
 CREDENTIAL_STATUSES: Final = frozenset({401, 402, 403, 407})
 """The provider refuses the gateway's own account: key, payment, permission, proxy. Never the client's fault."""
 CREDENTIALS_REFUSED: Final = (
@@ -58,8 +59,8 @@ class Head:
     def __init__(self, status: int, headers: Iterable[Header]) -> None:
         """Sort the provider's header fields; names are lower case.
 
-        `x-request-id` is the gateway's name for the call, so the provider's becomes `x-upstream-request-id`;
-        Anthropic's `request-id` keeps its name, which its SDK reads.
+        `x-request-id` is the gateway's name for the call, so the provider's, and AWS's `x-amzn-requestid`, becomes
+        `x-upstream-request-id`; Anthropic's `request-id` keeps its name, which its SDK reads.
         """
         self.status = status
         self.passed: list[Header] = []
@@ -82,7 +83,7 @@ class Head:
                     self.request_id = value.decode("latin-1")
                 elif name == b"content-encoding":
                     encoded = value.lower() != b"identity"
-            elif name == b"x-request-id":
+            elif name in _THEIR_REQUEST_ID:
                 self.request_id = value.decode("latin-1")
                 self.passed.append((b"x-upstream-request-id", value))
         if encoded:

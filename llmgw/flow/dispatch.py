@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from time import monotonic
+from time import monotonic, time
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -309,6 +309,7 @@ class Dispatch:
         error: CallError | None = None
         known = self._gateway.pace.of(target.name)
         known.in_flight += 1
+        headers: tuple[Header, ...] = ()
         try:
             request = request_to(target, out, self._call, self._fields)
             headers = await proven(self._gateway, self._key, target.provider, secret, request)
@@ -317,6 +318,8 @@ class Dispatch:
             await attempt.run(target.provider.upstream, replace(request, headers=headers))
         except CallError as failure:
             error = failure
+            if isinstance(error, UpstreamCredentials) and target.provider.signer is not None:
+                target.provider.signer.refused(headers, time())
         finally:
             known.in_flight -= 1
             self._take(attempt)

@@ -17,6 +17,7 @@ from llmgw.dialects import body as bodies
 from llmgw.dialects import estimate, hosts, openai
 from llmgw.dialects.anthropic import count
 from llmgw.dialects.anthropic import dialect as anthropic
+from llmgw.dialects.anthropic.request_writer import count_body
 from llmgw.dialects.body import Body
 from llmgw.dialects.codec import Codec, Losses, Recipient, Stamp
 from llmgw.dialects.dialect import Endpoint
@@ -32,7 +33,7 @@ from llmgw.flow.embedding import EmbeddingTranslation
 from llmgw.flow.gateway import Target
 from llmgw.flow.passage import Passage, Unchanged
 from llmgw.flow.translation import Translation
-from llmgw.flow.unsealed import unsealed
+from llmgw.flow.unsealed import Unsealed, unsealed
 from llmgw.ports import Header, UpstreamRequest
 
 _UNCHANGED: Final[Mapping[str, Unchanged]] = {
@@ -89,9 +90,8 @@ def outbound(call: Call, target: Target, body: Body, query: bytes) -> Outbound |
         path = target.provider.path(operation, target.model, body.stream)
         if query and host.takes_query:
             path = _with_query(path, query)
-        codec = CODECS.get(operation.name)
-        again = codec and unsealed(codec, call.dialect, operation, target, body.raw, body.model)
-        if again:
+        again = _without_foreign_thoughts(call, target, body)
+        if again is not None:
             return Outbound(
                 passage=again, endpoint=operation, path=path, body=_fitted(host, operation, again.body)
             )
@@ -113,6 +113,17 @@ def outbound(call: Call, target: Target, body: Body, query: bytes) -> Outbound |
     if operation.name in _COUNTS:
         return _counted(call, target, body)
     raise _not_offered(call, body)
+
+
+def _without_foreign_thoughts(call: Call, target: Target, body: Body) -> Unsealed | None:
+    operation = call.operation
+    codec = CODECS.get(operation.name)
+    if codec is not None:
+        return unsealed(codec, call.dialect, operation, target, body.raw, body.model, codec.write_request)
+    if operation.name == anthropic.COUNT_TOKENS.name:
+        codec = CODECS[anthropic.MESSAGES.name]
+        return unsealed(codec, call.dialect, operation, target, body.raw, body.model, count_body)
+    return None
 
 
 def request_to(target: Target, out: Outbound, call: Call, fields: Mapping[bytes, bytes]) -> UpstreamRequest:
@@ -193,12 +204,17 @@ def _embedded(call: Call, target: Target, body: Body) -> Outbound:
 
 def _counted(call: Call, target: Target, body: Body) -> Outbound | Estimate:
     """By the provider where it counts the tokens of any request, or else by ourselves."""
-    codec, content, write = _COUNTS[call.operation.name]
-    chat = codec.read_request(content(body.raw), model=body.model, stream=False)
-    if target.provider.host is not hosts.GEMINI:
+    codec, within, write = _COUNTS[call.operation.name]
+    chat = codec.read_request(within(body.raw), model=body.model, stream=False)
+    host = target.provider.host.name
+    if host not in _COUNTING:
         return Estimate(write(estimate.tokens(chat)))
     losses = Losses(codec.names, target=body.model, drop=True)
-    asked = gemini_count.request(target.model, target.codec.write_request(chat, _recipient(target), losses))
+    asked = target.codec.write_request(chat, _recipient(target), losses)
+    if host == hosts.GEMINI.name:
+        asked = gemini_count.request(target.model, asked)
+    else:
+        asked = gemini_count.vertex_request(asked)
     return Outbound(
         passage=Counting(gemini_count.read, write, target.codec, losses),
         endpoint=gemini.COUNT_TOKENS,
@@ -208,6 +224,8 @@ def _counted(call: Call, target: Target, body: Body) -> Outbound | Estimate:
     )
 
 
+_COUNTING: Final = frozenset({hosts.GEMINI.name, hosts.VERTEX.name})
+"""Hosts that count the tokens of any client's request."""
 _COUNTS: Final[Mapping[str, tuple[Codec, Callable[[bytes], bytes], Callable[[int], bytes]]]] = {
     anthropic.COUNT_TOKENS.name: (CODECS[anthropic.MESSAGES.name], bytes, count.write),
     gemini.COUNT_TOKENS.name: (

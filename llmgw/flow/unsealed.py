@@ -7,8 +7,9 @@ call is as within one dialect: the answer passes byte for byte.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from llmgw.canonical import Chat
 from llmgw.dialects import origin
 from llmgw.dialects.capabilities import Capabilities
 from llmgw.dialects.codec import Codec, Losses, Recipient
@@ -36,7 +37,13 @@ class Unsealed(Unchanged):
 
 
 def unsealed(
-    codec: Codec, dialect: Dialect, endpoint: Endpoint, target: Target, raw: bytes, name: str
+    codec: Codec,
+    dialect: Dialect,
+    endpoint: Endpoint,
+    target: Target,
+    raw: bytes,
+    name: str,
+    write: Callable[[Chat, Recipient, Losses], bytes],
 ) -> Unsealed | None:
     """The call without foreign thoughts; None where the request holds none, and passes as it came.
 
@@ -44,6 +51,7 @@ def unsealed(
         codec: the client's, which is the provider's too.
         raw: the client's request.
         name: the target's, as the client knows it.
+        write: the codec's request to that endpoint.
     """
     if not origin.may_hold_foreign(raw, codec.name):
         return None
@@ -57,4 +65,4 @@ def unsealed(
     # What the model can do is the provider's to judge as well; only how it thinks matters for what is left out.
     able = Capabilities(reasoning=target.capabilities.reasoning)
     to = Recipient(model=target.model, host=target.provider.host, capabilities=able)
-    return Unsealed(dialect, endpoint, codec.write_request(chat, to, losses), losses)
+    return Unsealed(dialect, endpoint, write(chat, to, losses), losses)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from llmgw.ports.upstream import Header, UpstreamRequest
@@ -21,6 +22,11 @@ class Signer(Protocol):
             UpstreamCredentials: the secret is no secret of this provider, or was refused.
             UpstreamFailed, UpstreamTimeout: who could tell was not to be reached.
         """
+        ...
+
+    def refused(self, headers: Sequence[Header], now: float) -> None:
+        """A request with these header fields was refused for them: what is remembered of how they were made may be
+        out of date."""
         ...
 
     async def aclose(self) -> None:

@@ -83,6 +83,13 @@ CASES = [
         id="claude-signature-of-a-call",
     ),
     pytest.param(
+        PATHS["claude"] + "/count_tokens",
+        claude(thinking("llmgw:gemini:c2ln"), thinking("mine")),
+        {name: value for name, value in claude(thinking("mine")).items() if name != "max_tokens"},
+        "messages.content.thinking",
+        id="claude-counted",
+    ),
+    pytest.param(
         GEMINI_PATH,
         gemini(thought(SEALED), thought("bWluZQ==")),
         gemini(thought("bWluZQ==")),

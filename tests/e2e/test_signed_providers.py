@@ -240,7 +240,7 @@ def test_claude_without_foreign_thoughts_is_edited_too(
 
 
 def test_tokens_are_counted(gateway: Gateway, house: House, provider: Provider) -> None:
-    """Claude's by its provider, with the model in the body; where the provider has no counter, as an estimate."""
+    """Claude's and Gemini's by their provider, each in its own form; where it has no counter, as an estimate."""
     with anthropic.Anthropic(base_url=gateway.url, api_key=house.key, max_retries=0) as client:
         counted = client.messages.count_tokens(model="claude", messages=[{"role": "user", "content": "x"}])
         assert counted.input_tokens == 14
@@ -248,12 +248,16 @@ def test_tokens_are_counted(gateway: Gateway, house: House, provider: Provider) 
         assert seen.target == VERTEX + "/anthropic/models/count-tokens:rawPredict"
         assert seen.json()["model"] == "claude-sonnet-4-5@20250929"
         assert seen.json()["anthropic_version"] == "vertex-2023-10-16"
+        question: Any = [{"role": "user", "content": "one two three"}]
+        counted = client.messages.count_tokens(model="gemini", messages=question, system="be brief")
+        assert counted.input_tokens == 14
+        seen = provider.last()
+        assert seen.target == f"{GEMINI_PATH}:countTokens"
+        assert set(seen.json()) <= {"contents", "systemInstruction", "tools", "generationConfig"}
+        assert seen.json()["contents"] and seen.json()["systemInstruction"]
         before = len(provider.seen())
-        for model in ("nova", "gemini"):
-            raw = client.messages.with_raw_response.count_tokens(
-                model=model, messages=[{"role": "user", "content": "one two three"}]
-            )
-            assert raw.headers["x-llmgw-usage-source"] == "estimated"
+        raw = client.messages.with_raw_response.count_tokens(model="nova", messages=question)
+        assert raw.headers["x-llmgw-usage-source"] == "estimated"
         assert len(provider.seen()) == before
 
 

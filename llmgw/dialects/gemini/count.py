@@ -23,6 +23,15 @@ def request(model: str, content: bytes) -> bytes:
     return msgspec.json.encode({"generateContentRequest": inner})
 
 
+def vertex_request(content: bytes) -> bytes:
+    """The same on Vertex AI, whose `CountTokensRequest` has the members that count and no others (aiplatform v1)."""
+    members: dict[str, msgspec.Raw] = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+    return msgspec.json.encode({name: value for name, value in members.items() if name in _VERTEX})
+
+
+_VERTEX = ("contents", "systemInstruction", "tools", "generationConfig")
+
+
 def content(body: bytes) -> bytes:
     """The `generateContent` request whose tokens a client asks for; it may also send its `contents` alone.
 

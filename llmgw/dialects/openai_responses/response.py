@@ -20,6 +20,7 @@ _INCOMPLETE: Final[Mapping[str, str]] = {
     "length": "max_output_tokens",
     "context_length": "max_output_tokens",
     "content_filter": "content_filter",
+    "refusal": "content_filter",
 }
 """Reasons for which a response is incomplete, in this API's two words."""
 

@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -82,6 +82,12 @@ class GoogleTokens:
         if token.failure is not None:
             raise token.failure()
         return token.headers
+
+    def refused(self, headers: Sequence[Header], now: float) -> None:
+        # A token may be revoked before its end; the next call fetches another one.
+        for token in self._tokens.values():
+            if token.headers and token.headers[0] in headers:
+                token.forget(now)
 
     async def aclose(self) -> None:
         for upstream in self._origins.values():
@@ -162,12 +168,12 @@ class GoogleTokens:
 class _Token:
     """What is known of one secret's token. Times are Unix seconds."""
 
-    __slots__ = ("account", "again_at", "ends_at", "failure", "fetch", "headers", "renew_at")
+    __slots__ = ("account", "again_at", "ends_at", "failure", "fetch", "fetched_at", "headers", "renew_at")
 
     def __init__(self, account: Account | Bearer) -> None:
         self.account = None if isinstance(account, Bearer) else account
         self.headers: tuple[Header, ...] = ()
-        self.renew_at = self.ends_at = self.again_at = 0.0
+        self.renew_at = self.ends_at = self.again_at = self.fetched_at = 0.0
         self.fetch: asyncio.Task[None] | None = None
         self.failure: Callable[[], CallError] | None = None
         if isinstance(account, Bearer):
@@ -182,6 +188,12 @@ class _Token:
         self.failure = None
         self.renew_at = now + lifetime_s - min(EARLY_S, lifetime_s / 2)
         self.ends_at = now + lifetime_s - min(LEAST_S, lifetime_s / 10)
+        self.fetched_at = now
+
+    def forget(self, now: float) -> None:
+        """Have it fetched anew, unless it is new: then it is the account that is refused."""
+        if self.account is not None and now - self.fetched_at >= AGAIN_S:
+            self.renew_at = self.ends_at = 0.0
 
     def failed(self, kind: type[CallError], detail: str, now: float) -> None:
         """Note a failure; each caller gets an error of its own."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
@@ -59,6 +59,9 @@ class SigV4:
             service=self._service,
             now=now,
         )
+
+    def refused(self, headers: Sequence[Header], now: float) -> None:
+        """Nothing is remembered."""
 
     async def aclose(self) -> None:
         """Nothing is open."""

@@ -270,7 +270,7 @@ def test_all_parts_of_an_answer_are_items() -> None:
         ("length", "max_output_tokens"),
         ("context_length", "max_output_tokens"),
         ("content_filter", "content_filter"),
-        ("refusal", None),
+        ("refusal", "content_filter"),
         ("pause", None),
         ("stop_sequence", None),
         ("malformed_tool_call", None),

@@ -73,6 +73,21 @@ async def test_it_is_renewed_beside_the_calls(tokens: Tokens, signer: GoogleToke
     assert len(tokens.forms) == 2
 
 
+async def test_a_token_that_is_refused_is_fetched_anew(tokens: Tokens, signer: GoogleTokens) -> None:
+    """It may have been revoked before its end. One that was just fetched stays: then it is the account that is refused,
+    and fetching without end would help nobody. Another secret's token is none of it."""
+    of, other = secret(tokens), secret(tokens, "b@acme.example")
+    assert [await ask(signer, of), await ask(signer, other)] == ["ya29.token-1", "ya29.token-2"]
+    sent = await signer.headers(of, REQUEST, NOW + 1)
+    signer.refused((*sent, (b"accept", b"*/*")), NOW + 1)
+    assert await ask(signer, of, NOW + 1) == "ya29.token-1"
+    signer.refused(sent, NOW + AGAIN_S)
+    assert [await ask(signer, of, NOW + AGAIN_S), await ask(signer, other, NOW + AGAIN_S)] == [
+        "ya29.token-3",
+        "ya29.token-2",
+    ]
+
+
 async def test_an_expired_token_is_never_sent(tokens: Tokens, signer: GoogleTokens) -> None:
     """Without a good token a call waits for the next one."""
     of = secret(tokens)
