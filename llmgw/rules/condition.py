@@ -231,26 +231,34 @@ def _looked_up(when: RouteCondition, name: str) -> Iterator[Test]:
         most = when.max_budget_used
         yield Test("max_budget_used", f"{most:g}", lambda facts: facts.budget_used <= most, _found_budget)
     if when.traffic is not None and when.traffic < 100:
-        share, salt = when.traffic / 100, name.encode()
+        share, order = when.traffic / 100, order_of(name)
         yield Test(
             "traffic",
             f"{when.traffic:g} %",
-            lambda facts: place(facts, salt) < share,
-            lambda facts: f"at {place(facts, salt) * 100:.2f} %",
+            lambda facts: place(facts, order) < share,
+            lambda facts: f"at {place(facts, order) * 100:.2f} %",
         )
 
 
-def place(facts: Facts, salt: bytes) -> float:
+_MASK: Final = (1 << 64) - 1
+_UNIT: Final = 2.0**-64
+
+
+def order_of(name: str) -> int:
+    """The order in which a rule puts all conversations: an odd number of 64 bits."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") | 1
+
+
+def place(facts: Facts, order: int) -> float:
     """Where a call's conversation stands among all of them, from 0 to 1; the draw where it belongs to none.
 
     A conversation stays where it is, so that it does not change its model from turn to turn and what providers cache of
-    it stays warm. Each rule has an order of its own, or the first tenth would take part in every experiment.
+    it stays warm. Each rule has an order of its own, or the first tenth would take part in every experiment: the seed,
+    which is hashed once, is multiplied by the rule's odd number, which permutes all seeds (multiply-shift hashing:
+    Dietzfelbinger and others, "A Reliable Randomized Algorithm for the Closest-Pair Problem", 1997).
     """
-    session = facts.session
-    if not session:
-        return facts.draw
-    hashed = blake2b(session, digest_size=7, key=salt[:64], person=facts.key.id.encode()[-16:])
-    return int.from_bytes(hashed.digest(), "big") / (1 << 56)
+    seed = facts.seed
+    return facts.draw if seed is None else (seed * order & _MASK) * _UNIT
 
 
 _ABSENT: Final = "absent"

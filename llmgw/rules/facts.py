@@ -7,6 +7,7 @@ through a `Source` when a rule first asks for it, and once. A configuration whos
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import Final, Protocol
 
 from llmgw.canonical.traits import Prompt, Shape
@@ -63,6 +64,8 @@ class Facts:
     complexity: Complexity
     session: bytes
     """Empty where the call belongs to no conversation."""
+    seed: int | None
+    """64 bits of the key's conversation, as good as random; None where there is none."""
 
     __slots__ = (*__annotations__, "_source")
 
@@ -99,11 +102,19 @@ class Facts:
         return found
 
 
+def _seed(session: bytes, key_id: str) -> int | None:
+    if not session:
+        return None
+    hashed = blake2b(session, digest_size=8, person=key_id.encode()[-16:])
+    return int.from_bytes(hashed.digest(), "big")
+
+
 _FINDS: Final[Mapping[str, Callable[[Facts, Source], object]]] = {
     "shape": lambda facts, source: source.shape(),
     "prompt": lambda facts, source: source.prompt(),
     "input_tokens": lambda facts, source: source.input_tokens(),
     "budget_used": lambda facts, source: source.budget_used() or 0.0,
     "session": lambda facts, source: source.session() or b"",
+    "seed": lambda facts, source: _seed(facts.session, facts.key.id),
     "complexity": lambda facts, source: complexity.classify(facts.prompt, facts.shape),
 }

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from llmgw.canonical.traits import Prompt, Shape
 from llmgw.config.routing import RouteCondition
 from llmgw.rules import condition
-from llmgw.rules.condition import Failure
+from llmgw.rules.condition import Failure, order_of
 from llmgw.rules.facts import Facts
 from tests.rules.calls import Looked, call, configured, key
 
@@ -128,7 +128,9 @@ def test_an_unknown_fact_is_a_slip() -> None:
 def test_a_conversation_stays_on_its_side() -> None:
     """Its share is drawn from key and session alone: turns, bodies and times make no difference."""
     places = {
-        condition.place(call(now=now, draw=draw, source=Looked(conversation=b"x", tokens=tokens)), b"r")
+        condition.place(
+            call(now=now, draw=draw, source=Looked(conversation=b"x", tokens=tokens)), order_of("r")
+        )
         for now, draw, tokens in ((0.0, 0.1, 1), (9e9, 0.9, 2), (1.0, 0.5, 3))
     }
     assert len(places) == 1
@@ -136,8 +138,8 @@ def test_a_conversation_stays_on_its_side() -> None:
 
 def test_conversations_spread_evenly_and_each_rule_in_its_own_order() -> None:
     """Of 4,000 conversations each tenth of one rule holds a tenth of those of another."""
-    one = [condition.place(source(conversation=b"%d" % n), b"one") for n in range(4000)]
-    two = [condition.place(source(conversation=b"%d" % n), b"two") for n in range(4000)]
+    one = [condition.place(source(conversation=b"%d" % n), order_of("one")) for n in range(4000)]
+    two = [condition.place(source(conversation=b"%d" % n), order_of("two")) for n in range(4000)]
     for tenth in range(10):
         inside = [other for place, other in zip(one, two, strict=True) if place // 0.1 == tenth]
         assert 330 < len(inside) < 470
@@ -146,12 +148,14 @@ def test_conversations_spread_evenly_and_each_rule_in_its_own_order() -> None:
 
 def test_keys_do_not_share_their_draw() -> None:
     """The same session of two keys is two conversations."""
-    assert condition.place(call(of=key(id="key_a")), b"r") != condition.place(call(of=key(id="key_b")), b"r")
+    assert condition.place(call(of=key(id="key_a")), order_of("r")) != condition.place(
+        call(of=key(id="key_b")), order_of("r")
+    )
 
 
 def test_a_long_name_of_a_rule_is_a_name() -> None:
     """A name longer than a hash takes as its key still draws."""
-    assert 0 <= condition.place(call(), ("é" * 500).encode()) < 1
+    assert 0 <= condition.place(call(), order_of("é" * 500)) < 1
 
 
 @given(st.text(alphabet="ab*?[]!-/.", max_size=8), st.text(alphabet="ab[]!-/.*\n", max_size=8))
