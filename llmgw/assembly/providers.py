@@ -57,15 +57,17 @@ def provider(name: str, settings: providers.Provider, previous: Gateway | None) 
 
 def _keys(name: str, settings: providers.Provider, host: Host, signs: bool) -> tuple[ProviderKey, ...]:
     if settings.stored:
-        return tuple(ProviderKey(name=f"{name}:{stored}", stored=stored) for stored in settings.stored)
+        return tuple(
+            ProviderKey(breaker=f"credential:{name}:{stored}", stored=stored) for stored in settings.stored
+        )
     return tuple(
         ProviderKey(
-            name=f"{name}:{number}",
+            breaker=f"credential:{name}:{number}",
             headers=() if signs else credential(host.auth, secret.reveal()),
             secret=secret if signs else None,
         )
         for number, secret in enumerate(settings.secrets, 1)
-    ) or (ProviderKey(name=f"{name}:none"),)
+    ) or (ProviderKey(breaker=f"credential:{name}:none"),)
 
 
 _SIMULATED: Final = frozenset({"openai", "anthropic"})

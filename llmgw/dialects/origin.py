@@ -32,6 +32,11 @@ def origin_of(thought: Thought, default: str) -> str:
     return dialect if isinstance(dialect, str) else default
 
 
+def seals(dialect: str) -> bool:
+    """Whether requests of the dialect have a place for other providers' proofs."""
+    return dialect in _MARKS
+
+
 def may_hold_foreign(raw: bytes, dialect: str) -> bool:
     """Whether a request of `dialect`, as its client wrote it, may hold another provider's proof. One search through
     the bytes; a false alarm is possible, an oversight is not."""

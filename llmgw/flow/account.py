@@ -65,6 +65,8 @@ class Account(Struct, kw_only=True):
     """Estimated."""
     headers: Sequence[Header]
     """x-ratelimit-*, for the answer."""
+    priced: tuple[Usage, int | None] | None = None
+    """A usage and its cost, where the answer's head has told it."""
     failed: list[Spent]
     """Tries that failed and that their providers reported a usage of."""
 
@@ -187,8 +189,13 @@ def close_account(gateway: Gateway, call: Call) -> None:
     cost: int | None = 0
     asked_cost = shadow_cost = None
     if target is not None and usage is not _UNUSED:
-        cost = target.cost(usage, call.service_tier, call.time)
-        asked_cost = cost_by(account.asked_prices or target.asked_prices, usage, call.service_tier, call.time)
+        if account.priced is not None and account.priced[0] is usage:
+            cost = account.priced[1]
+        else:
+            cost = target.cost(usage, call.service_tier, call.time)
+        asked_prices = account.asked_prices or target.asked_prices
+        if asked_prices:
+            asked_cost = cost_by(asked_prices, usage, call.service_tier, call.time)
         if account.shadow_prices:
             shadow_cost = cost_by(account.shadow_prices, usage, call.service_tier, call.time)
     last = Spent(provider=call.provider or account.opened.provider, usage=usage, cost_nano_usd=cost)

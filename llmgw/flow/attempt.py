@@ -381,6 +381,7 @@ class Attempt:
             cost = None
             if report is not None:
                 cost = self.target.cost(report.usage, report.service_tier, call.time)
+                account.priced = report.usage, cost
             if cost is not None:
                 fields.append((b"x-llmgw-cost-usd", dollars_text(cost).encode()))
         self.client.start(call.status, fields, length)

@@ -113,7 +113,8 @@ def chosen(
             session = session_of(call, key, pool, fields, body)
         if session is not None:
             targets = _pinned_first(routing, session, targets)
-    call.policies = verdict.policies
+    if verdict.violations:
+        call.policies = verdict.policies
     return Plan(
         pool=pool,
         targets=targets,
@@ -168,9 +169,11 @@ def panicked(entry: Entry) -> Panicked:
 
 def _total_s(targets: tuple[Target, ...], fields: Mapping[bytes, bytes]) -> float:
     """The longest that any of the targets may take, or the client's own limit, if that is shorter."""
-    total_s = max([target.timeouts.total_s for target in targets])
-    own_s = retry.own_limit_s(fields.get(b"x-llmgw-timeout"))
-    return total_s if own_s is None else min(own_s, total_s)
+    total_s = targets[0].timeouts.total_s
+    if len(targets) > 1:
+        total_s = max([target.timeouts.total_s for target in targets])
+    own = fields.get(b"x-llmgw-timeout")
+    return total_s if own is None else min(retry.own_limit_s(own), total_s)
 
 
 def ranked(routing: Routing, forecast: Forecast, pool: Pool) -> list[Ranked]:

@@ -43,10 +43,10 @@ from llmgw.flow.call import Call
 from llmgw.flow.check import Check
 from llmgw.flow.choose import Plan, panicked
 from llmgw.flow.gateway import Gateway, ProviderKey, Target
-from llmgw.flow.leave import Leave, leave
+from llmgw.flow.leave import Leave, leave, leave_at_once
 from llmgw.flow.outbound import Estimate, Outbound, outbound, request_to
 from llmgw.flow.pause import Pause
-from llmgw.flow.proof import proven
+from llmgw.flow.proof import is_plain, proven
 from llmgw.flow.race import Race
 from llmgw.ports import Client, FailedTry, Header
 from llmgw.rules import panic, retry
@@ -115,9 +115,11 @@ class Dispatch:
             CallError: nothing was sent to the client; it should hear of this error.
         """
         for n, target in enumerate(self._plan.targets):
-            if target.name in self._raced or (n and self._left_s(target) <= 0):
+            if n and (
+                target.name in self._raced or self._left_s(target) <= 0 or not await self._turned(target)
+            ):
                 continue
-            out = await self._prepared(target, is_first=n == 0)
+            out = self._prepared(target)
             if isinstance(out, Estimate):
                 _answer(self._call, self._client, (*target.headers, _JSON, _ESTIMATED), out.body)
                 return
@@ -125,15 +127,24 @@ class Dispatch:
                 return
         self._give_up()
 
-    async def _prepared(self, target: Target, *, is_first: bool) -> Outbound | Estimate | None:
+    async def _turned(self, target: Target) -> bool:
+        """Whether there is room for the call at a further target."""
+        self._note_failure()
+        try:
+            await turn_to(self._gateway, self._call, self._key, target)
+        except (RateLimitExceeded, BudgetExceeded) as error:
+            # Another target may have room.
+            if self._failure is None:
+                self._failure = error
+            return False
+        return True
+
+    def _prepared(self, target: Target) -> Outbound | Estimate | None:
         """The call as the target gets it; None where it cannot have it."""
         try:
-            if not is_first:
-                self._note_failure()
-                await turn_to(self._gateway, self._call, self._key, target)
             return outbound(self._call, target, self._body, self._query)
-        except (UnsupportedParameter, InvalidRequest, RateLimitExceeded, BudgetExceeded) as error:
-            # Another target may be able to, or have room.
+        except (UnsupportedParameter, InvalidRequest) as error:
+            # Another target may be able to.
             if self._failure is None:
                 self._failure = error
             return None
@@ -168,10 +179,13 @@ class Dispatch:
                 if self._gateway.panic.entries and self._is_stopped(target):
                     return False
                 tries += 1
-                permit = await leave(self._gateway, self._key, target, secret, self._blocked)
+                permit = leave_at_once(self._gateway, self._key, target, secret) or await leave(
+                    self._gateway, self._key, target, secret, self._blocked
+                )
                 if permit is None:
                     break
-                self._note_failure()
+                if self._failed is not None:
+                    self._note_failure()
                 if tries == 1 and self._plan.hedge_after_s is not None and not self._raced:
                     attempt, error = await self._hedged(target, out, secret, permit)
                 else:
@@ -281,13 +295,13 @@ class Dispatch:
             self._gateway.watch,
             # An answer that is kept is better than any error.
             self._plan.keeps if self._answer is None else _ERRORS,
-            self._check(target, out),
+            self._check(target, out) if self._plan.pool.settings.escalate_on else None,
         )
 
     def _check(self, target: Target, out: Outbound) -> Check | None:
         """What an answer must pass that is not the last one there may be."""
         wanted = self._plan.pool.settings.escalate_on
-        if not wanted or target is self._plan.targets[-1] or self._call.operation.name not in CODECS:
+        if target is self._plan.targets[-1] or self._call.operation.name not in CODECS:
             return None
         if "schema" in wanted and self._asked is None:
             self._asked = verdict.expected_of(self._call.operation, self._body.raw, self._query)
@@ -309,17 +323,18 @@ class Dispatch:
         error: CallError | None = None
         known = self._gateway.pace.of(target.name)
         known.in_flight += 1
-        headers: tuple[Header, ...] = ()
+        provider = target.provider
+        request = request_to(target, out, self._call, self._fields, secret.headers)
         try:
-            request = request_to(target, out, self._call, self._fields)
-            headers = await proven(self._gateway, self._key, target.provider, secret, request)
+            if not is_plain(provider, secret):
+                request = await proven(self._gateway, self._key, provider, secret, request)
             if attempt.client.gone:
                 raise ClientGone("The client closed the connection before its request was sent on.")
-            await attempt.run(target.provider.upstream, replace(request, headers=headers))
+            await attempt.run(provider.upstream, request)
         except CallError as failure:
             error = failure
-            if isinstance(error, UpstreamCredentials) and target.provider.signer is not None:
-                target.provider.signer.refused(headers, time())
+            if isinstance(error, UpstreamCredentials) and provider.signer is not None:
+                provider.signer.refused(request.headers, time())
         finally:
             known.in_flight -= 1
             self._take(attempt)
@@ -380,7 +395,7 @@ class Dispatch:
         for target in self._plan.targets[1:]:
             if self._gateway.panic.entries and self._is_stopped(target):
                 continue  # what is under way goes on; nothing new does
-            out = await self._prepared(target, is_first=False)
+            out = self._prepared(target) if await self._turned(target) else None
             if isinstance(out, Outbound):
                 secret = target.provider.keys[0]
                 permit = await leave(self._gateway, self._key, target, secret, self._blocked)

@@ -59,19 +59,14 @@ from llmgw.secret import Secret
 class ProviderKey(Struct, frozen=True, kw_only=True):
     """One secret of a provider, or the lack of one."""
 
-    name: str
-    """As breakers and messages call it; never the secret."""
+    breaker: str
+    """The name of its breaker; of a stored one, the organisation's id goes behind it. It says nothing of the secret."""
     headers: tuple[Header, ...] = ()
     """The secret from the configuration as header fields."""
     secret: Secret | None = None
     """The same, where a signer proves requests with it."""
     stored: str | None = None
     """Where the secret is in the store: by this name, each organisation's own."""
-
-    @property
-    def breaker(self) -> str:
-        """The name of its breaker; of a stored one, the organisation's id goes behind it."""
-        return "credential:" + self.name
 
 
 class Provider(Struct, frozen=True, kw_only=True):

@@ -73,10 +73,26 @@ async def leave(
     if of_target is None:
         blocked.add(target.name)
         return None
-    name = secret.breaker if secret.stored is None else f"{secret.breaker}@{key.org_id}"
+    name = _breaker_of(secret, key)
     of_secret = await breakers.admit(name, now)
     if of_secret is None:
         breakers.report(target.name, of_target, "neither", now)
         blocked.add(name)
         return None
     return Leave(breakers, target.name, of_target, name, of_secret)
+
+
+def leave_at_once(gateway: Gateway, key: KeyRecord, target: Target, secret: ProviderKey) -> Leave | None:
+    """The same where nothing is known against either; None says nothing: ask `leave`."""
+    breakers = gateway.breakers
+    of_target = breakers.permit(target.name)
+    if of_target is None:
+        return None
+    name = secret.breaker if secret.stored is None else _breaker_of(secret, key)
+    of_secret = breakers.permit(name)
+    return None if of_secret is None else Leave(breakers, target.name, of_target, name, of_secret)
+
+
+def _breaker_of(secret: ProviderKey, key: KeyRecord) -> str:
+    """The name of a secret's breaker; of a stored one each organisation has its own."""
+    return secret.breaker if secret.stored is None else f"{secret.breaker}@{key.org_id}"

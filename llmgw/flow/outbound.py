@@ -7,14 +7,14 @@ nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from msgspec import Struct
 
 from llmgw.dialects import body as bodies
-from llmgw.dialects import estimate, hosts, openai
+from llmgw.dialects import estimate, hosts, openai, origin
 from llmgw.dialects.anthropic import count
 from llmgw.dialects.anthropic import dialect as anthropic
 from llmgw.dialects.anthropic.request_writer import count_body
@@ -33,7 +33,7 @@ from llmgw.flow.embedding import EmbeddingTranslation
 from llmgw.flow.gateway import Target
 from llmgw.flow.passage import Passage, Unchanged
 from llmgw.flow.translation import Translation
-from llmgw.flow.unsealed import Unsealed, unsealed
+from llmgw.flow.unsealed import unsealed
 from llmgw.ports import Header, UpstreamRequest
 
 _UNCHANGED: Final[Mapping[str, Unchanged]] = {
@@ -90,8 +90,9 @@ def outbound(call: Call, target: Target, body: Body, query: bytes) -> Outbound |
         path = target.provider.path(operation, target.model, body.stream)
         if query and host.takes_query:
             path = _with_query(path, query)
-        again = _without_foreign_thoughts(call, target, body)
-        if again is not None:
+        sealed = _SEALED.get(operation.name)
+        again = sealed and unsealed(*sealed, call.dialect, operation, target, body.raw, body.model)
+        if again:
             return Outbound(
                 passage=again, endpoint=operation, path=path, body=_fitted(host, operation, again.body)
             )
@@ -115,22 +116,20 @@ def outbound(call: Call, target: Target, body: Body, query: bytes) -> Outbound |
     raise _not_offered(call, body)
 
 
-def _without_foreign_thoughts(call: Call, target: Target, body: Body) -> Unsealed | None:
-    operation = call.operation
-    codec = CODECS.get(operation.name)
-    if codec is not None:
-        return unsealed(codec, call.dialect, operation, target, body.raw, body.model, codec.write_request)
-    if operation.name == anthropic.COUNT_TOKENS.name:
-        codec = CODECS[anthropic.MESSAGES.name]
-        return unsealed(codec, call.dialect, operation, target, body.raw, body.model, count_body)
-    return None
+_SEALED: Final = {
+    name: (codec, codec.write_request) for name, codec in CODECS.items() if origin.seals(codec.name)
+} | {anthropic.COUNT_TOKENS.name: (CODECS[anthropic.MESSAGES.name], count_body)}
+"""Endpoints whose requests may hold other providers' thoughts: the codec that finds them, and writes without them."""
 
 
-def request_to(target: Target, out: Outbound, call: Call, fields: Mapping[bytes, bytes]) -> UpstreamRequest:
-    """What goes to the target, but for what proves it.
+def request_to(
+    target: Target, out: Outbound, call: Call, fields: Mapping[bytes, bytes], proof: Sequence[Header]
+) -> UpstreamRequest:
+    """What goes to the target.
 
     Args:
         fields: the client's header fields by lower-case name.
+        proof: the header fields with the secret, where that is all it takes.
     """
     headers: list[Header] = []
     if out.accept is None:
@@ -148,6 +147,7 @@ def request_to(target: Target, out: Outbound, call: Call, fields: Mapping[bytes,
     headers.append((b"traceparent", call.trace.header()))
     if call.trace.state is not None:
         headers.append((b"tracestate", call.trace.state))
+    headers += proof
     return UpstreamRequest(method=b"POST", target=out.path, headers=tuple(headers), body=out.body)
 
 

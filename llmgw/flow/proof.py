@@ -5,36 +5,44 @@ from __future__ import annotations
 from time import time
 from typing import Final
 
+from msgspec.structs import replace
+
 from llmgw.dialects.auth import credential
 from llmgw.errors import IntegrityError, UpstreamCredentials
 from llmgw.flow.gateway import Gateway, Provider, ProviderKey
-from llmgw.ports import Header, UpstreamRequest
+from llmgw.ports import UpstreamRequest
 from llmgw.rules.access import KeyRecord
 from llmgw.secret import Secret
 
 
+def is_plain(provider: Provider, by: ProviderKey) -> bool:
+    """Whether the secret's header fields are all it takes."""
+    return provider.signer is None and by.stored is None
+
+
 async def proven(
     gateway: Gateway, key: KeyRecord, provider: Provider, by: ProviderKey, request: UpstreamRequest
-) -> tuple[Header, ...]:
-    """The header fields of `request` with those that prove it; as they are where there is no secret.
+) -> UpstreamRequest:
+    """`request` with the header fields that prove it, by a stored secret or a signature; as it is where there is no
+    secret.
 
     Raises:
         UpstreamCredentials: the secret is not set, does not open, or gets no token.
         DependencyUnavailable: the store of secrets does not answer.
     """
     if provider.signer is None:
-        if by.stored is None:
-            return request.headers + by.headers
+        assert by.stored is not None
         secret = await _stored(gateway, key, by.stored)
-        return request.headers + tuple(credential(provider.host.auth, secret.reveal()))
+        proof = tuple(credential(provider.host.auth, secret.reveal()))
+        return replace(request, headers=request.headers + proof)
     withheld = provider.host.withholds
     kept = tuple([field for field in request.headers if field[0] not in withheld])
     found = by.secret if by.stored is None else await _stored(gateway, key, by.stored)
+    bare = replace(request, headers=kept)
     if found is None:
-        return kept
-    bare = UpstreamRequest(method=request.method, target=request.target, headers=kept, body=request.body)
+        return bare
     try:
-        return (*kept, *await provider.signer.headers(found, bare, time()))
+        return replace(bare, headers=(*kept, *await provider.signer.headers(found, bare, time())))
     except UpstreamCredentials as error:
         error.detail = f"{_whose(key, provider, by)}: {error.detail}"
         raise

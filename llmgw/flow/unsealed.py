@@ -38,20 +38,20 @@ class Unsealed(Unchanged):
 
 def unsealed(
     codec: Codec,
+    write: Callable[[Chat, Recipient, Losses], bytes],
     dialect: Dialect,
     endpoint: Endpoint,
     target: Target,
     raw: bytes,
     name: str,
-    write: Callable[[Chat, Recipient, Losses], bytes],
 ) -> Unsealed | None:
     """The call without foreign thoughts; None where the request holds none, and passes as it came.
 
     Args:
         codec: the client's, which is the provider's too.
+        write: the codec's request to that endpoint.
         raw: the client's request.
         name: the target's, as the client knows it.
-        write: the codec's request to that endpoint.
     """
     if not origin.may_hold_foreign(raw, codec.name):
         return None

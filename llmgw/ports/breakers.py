@@ -32,6 +32,10 @@ class Breakers(Protocol):
         """As it stands; `half_open` also for one whose cooldown has passed."""
         ...
 
+    def permit(self, name: str) -> Permit | None:
+        """Leave to make a call, at once, where nothing is known against it; None says nothing: ask `admit`."""
+        ...
+
     async def admit(self, name: str, now: float) -> Permit | None:
         """Leave to make a call; None while there is none."""
         ...

@@ -118,14 +118,12 @@ def _number(text: bytes) -> float | None:
     return float(text)
 
 
-def own_limit_s(value: bytes | None) -> float | None:
+def own_limit_s(value: bytes) -> float:
     """The time that a client gives its call in `x-llmgw-timeout`: seconds, or with a unit (`1500ms`, `30s`, `2m`).
 
     Raises:
         InvalidRequest: it is none.
     """
-    if value is None:
-        return None
     seconds = _number(value)
     if seconds is None:
         seconds = units.seconds(value.decode("latin-1").strip())

@@ -44,6 +44,9 @@ class MemoryBreakers:
         state = self._states.get(name)
         return "closed" if state is None else breaker.phase(state, self._settings_of(name), now)
 
+    def permit(self, name: str) -> Permit | None:
+        return None if name in self._states else self._free
+
     async def admit(self, name: str, now: float) -> Permit | None:
         state = self._states.get(name)
         if state is None:
@@ -57,9 +60,11 @@ class MemoryBreakers:
 
     def report(self, name: str, permit: Permit, outcome: Outcome, now: float) -> None:
         state = self._states.get(name)
+        if state is None and outcome != "failure" and (outcome == "neither" or self._settings.ratio is None):
+            return
         settings = self._settings_of(name)
         if state is None:
-            if (outcome == "success" and settings.ratio is None) or outcome == "neither":
+            if outcome == "success" and settings.ratio is None:
                 return
             state = self._fresh
         after = breaker.report(state, settings, permit, outcome, now)

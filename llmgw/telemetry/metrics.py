@@ -17,6 +17,7 @@ from itertools import accumulate
 from time import monotonic
 from typing import Final, Protocol
 
+from msgspec.structs import astuple
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -171,8 +172,7 @@ class Metrics(Collector):
             self._cost_nano_usd[place] = self._cost_nano_usd.get(place, 0) + record.cost_nano_usd
         usage = record.usage
         if usage is not None:
-            for bucket in _BUCKETS:
-                count = getattr(usage, bucket)
+            for bucket, count in zip(_BUCKETS, astuple(usage), strict=False):
                 if count:
                     series = (*place, bucket)
                     self._tokens[series] = self._tokens.get(series, 0) + count

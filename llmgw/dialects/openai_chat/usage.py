@@ -8,18 +8,26 @@ it says beyond the parts is output.
 
 from __future__ import annotations
 
-from typing import Any, Final
+import re
+from typing import Annotated, Any, Final
 
+from msgspec import Meta, Struct, ValidationError, convert
 from msgspec.structs import replace
 
 from llmgw.canonical import NOTHING, Json, Native, Usage
 from llmgw.dialects.members import of_provider
 from llmgw.dialects.openai_chat.spelling import keep, words_of
 
-_CACHED: Final = ("prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens")
-"""DeepSeek's, Mistral's and Together's names for cached tokens."""
 _COUNTED: Final = frozenset(
-    {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_cache_miss_tokens", *_CACHED}
+    {
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_cache_hit_tokens",
+        "prompt_cache_miss_tokens",
+        "num_cached_tokens",
+        "cached_tokens",
+    }
 )
 _COUNTED_WITHIN: Final = frozenset(
     {"cached_tokens", "cache_write_tokens", "audio_tokens", "reasoning_tokens", "text_tokens"}
@@ -38,37 +46,75 @@ def read(raw: dict[str, Any]) -> Usage:
 
 def buckets(raw: dict[str, Any]) -> Usage:
     """The counts of tokens alone. Raises as `read`."""
-    before, after = _details(raw, "prompt_tokens_details"), _details(raw, "completion_tokens_details")
-    prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
-    total = _count(raw, "total_tokens")
-    cached = _count(before, "cached_tokens")
+    try:
+        said = convert(raw, _Said)
+    except ValidationError as error:
+        path = re.search(r"`\$\.?([^`]*)`", str(error))
+        raise of_provider(f"usage.{path[1]}" if path else "usage", "counts of tokens") from None
+    before, after = said.prompt_tokens_details or _NO_DETAILS, said.completion_tokens_details or _NO_DETAILS
+    prompt, completion = said.prompt_tokens, said.completion_tokens
+    cached = before.cached_tokens
     if cached is None:
-        for name in _CACHED:
-            if cached is None:
-                cached = _count(raw, name)
-    written, heard = _count(before, "cache_write_tokens"), _count(before, "audio_tokens")
-    reasoning, spoken = _count(after, "reasoning_tokens"), _count(after, "audio_tokens")
-    if completion is not None and total is not None and prompt is not None:
-        completion += max(total - prompt - completion, 0)
-    left, cached = _take(prompt, cached)
-    left, written = _take(left, written)
-    left, heard = _take(left, heard)
-    rest, reasoning = _take(completion, reasoning)
-    rest, spoken = _take(rest, spoken)
+        cached = said.prompt_cache_hit_tokens
+    if cached is None:
+        cached = said.num_cached_tokens
+    if cached is None:
+        cached = said.cached_tokens
+    written, heard = before.cache_write_tokens, before.audio_tokens
+    reasoning, spoken = after.reasoning_tokens, after.audio_tokens
+    if completion is not None and said.total_tokens is not None and prompt is not None:
+        completion += max(said.total_tokens - prompt - completion, 0)
+    # Most answers have few of these counts.
+    if cached is not None:
+        prompt, cached = _take(prompt, cached)
+    if written is not None:
+        prompt, written = _take(prompt, written)
+    if heard is not None:
+        prompt, heard = _take(prompt, heard)
+    if reasoning is not None:
+        completion, reasoning = _take(completion, reasoning)
+    if spoken is not None:
+        completion, spoken = _take(completion, spoken)
     return Usage(
-        input=left,
+        input=prompt,
         cache_read=cached,
         cache_write_5m=written,
         input_audio=heard,
-        output=rest,
+        output=completion,
         reasoning=reasoning,
         output_audio=spoken,
     )
 
 
-def _take(whole: int | None, part: int | None) -> tuple[int | None, int | None]:
+Count = Annotated[int, Meta(ge=0)]
+
+
+class _Details(Struct):
+    cached_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+    audio_tokens: Count | None = None
+    reasoning_tokens: Count | None = None
+
+
+class _Said(Struct):
+    """The counts by this API's names, and those of hosts for cached tokens: DeepSeek's, Mistral's, Together's."""
+
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+    total_tokens: Count | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+    prompt_cache_hit_tokens: Count | None = None
+    num_cached_tokens: Count | None = None
+    cached_tokens: Count | None = None
+
+
+_NO_DETAILS: Final = _Details()
+
+
+def _take(whole: int | None, part: int) -> tuple[int | None, int]:
     """`part` taken out of `whole`; never more than there is, for some hosts count apart what they count again."""
-    if whole is None or part is None:
+    if whole is None:
         return whole, part
     if part > whole:
         part = whole
@@ -82,17 +128,6 @@ def _details(raw: dict[str, Any], name: str) -> dict[str, Any]:
     if type(value) is not dict:
         raise of_provider(f"usage.{name}", "an object")
     return value
-
-
-def _count(raw: dict[str, Any], name: str) -> int | None:
-    value = raw.get(name)
-    if value is None:
-        return None
-    if type(value) is int and value >= 0:
-        return value
-    if type(value) is float and value.is_integer() and value >= 0:
-        return int(value)
-    raise of_provider(f"usage.{name}", "a count of tokens")
 
 
 def _rest(raw: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> Native:
