@@ -27,7 +27,7 @@ from llmgw.flow.choose import chosen
 from llmgw.flow.gateway import Gateway
 from llmgw.rules import trace
 from llmgw.rules.access import KeyRecord
-from llmgw.standalone.journal import SpoolJournal
+from llmgw.spool import SpoolJournal
 
 BODY: Final = (
     b'{"model":"gpt-4o","messages":[{"role":"user","content":"Say hello to the people who read this benchmark, in one '

@@ -20,8 +20,10 @@ from llmgw import ids
 from llmgw.canonical import Usage
 from llmgw.control import usage
 from llmgw.ports import LedgerRow
-from llmgw.standalone import ledger_rows, migrations, spool, store
-from llmgw.standalone.journal import SpoolJournal
+from llmgw.spool import lines as codec
+from llmgw.spool import segments
+from llmgw.standalone import migrations, store
+from llmgw.standalone.journal import folder_beside, journal
 from llmgw.standalone.registry import SqliteRegistry
 from llmgw.standalone.reports import SqliteReports
 
@@ -46,14 +48,14 @@ def _writer_rate(rows: list[LedgerRow]) -> float:
         path = Path(folder) / "llmgw.db"
         store.create(path)
         migrations.up(path)
-        journal_folder = spool.folder_beside(path)
+        journal_folder = folder_beside(path)
         journal_folder.mkdir()
-        lines = [ledger_rows.encode(row) for row in rows]
-        written = b"".join(spool.opened(line) + spool.closed(line) for line in lines)
-        spool.segment_path(journal_folder, 1).write_bytes(written)
-        with SpoolJournal(path) as journal:
+        lines = [codec.encode(row) for row in rows]
+        written = b"".join(segments.opened(line) + segments.closed(line) for line in lines)
+        segments.segment_path(journal_folder, 1).write_bytes(written)
+        with journal(path) as kept:
             began = time.perf_counter()
-            while journal.waiting:
+            while kept.waiting:
                 time.sleep(0.001)
             return len(rows) / (time.perf_counter() - began)
 
@@ -65,13 +67,13 @@ async def _journal_cost(calls: int) -> float:
         migrations.up(path)
         rows = [_row(time.time(), number % 50) for number in range(calls)]
         gc.collect()
-        with SpoolJournal(path) as journal:
+        with journal(path) as kept:
             cpu_s = 0.0
             for first in range(0, calls, 20):
                 began = time.thread_time()
                 for row in rows[first : first + 20]:
-                    journal.open(row)
-                    journal.append(row, _durable)
+                    kept.open(row)
+                    kept.append(row, _durable)
                 cpu_s += time.thread_time() - began
                 await asyncio.sleep(0.01)  # 2,000 calls a second
         return cpu_s / calls * 1e6
@@ -119,7 +121,7 @@ def measure_reports(rows: int) -> dict[str, float]:
             database.execute("PRAGMA synchronous = OFF")
             database.execute("BEGIN")
             database.execute(
-                _FILL.format(columns=", ".join(ledger_rows.COLUMNS)), {"rows": rows, "now": int(time.time())}
+                _FILL.format(columns=", ".join(codec.COLUMNS)), {"rows": rows, "now": int(time.time())}
             )
             database.execute(_FILL_KINDS)
             database.execute("COMMIT")

@@ -14,7 +14,7 @@ from llmgw.standalone import migrations, panic, store
 from llmgw.standalone.breakers import MemoryBreakers
 from llmgw.standalone.directory import SqliteDirectory
 from llmgw.standalone.flags import SqliteFlags, SqliteFlagSwitch
-from llmgw.standalone.journal import SpoolJournal
+from llmgw.standalone.journal import journal
 from llmgw.standalone.ledger import SqliteLedger
 from llmgw.standalone.lock import StoreLock
 from llmgw.standalone.meter import MemoryMeter
@@ -49,14 +49,14 @@ def shared(config: Config, base: Path, kms: Kms, source: FlagSource | None) -> I
     with (
         StoreLock(path),
         SqliteDirectory(path, kms) as directory,
-        SpoolJournal(path) as journal,
-        SqliteLedger(path, journal) as ledger,
+        journal(path) as kept,
+        SqliteLedger(path, kept) as ledger,
         SqliteFlags(path, config.flags, source) as flags,
     ):
         watch = PanicWatch(panic.path_beside(path))
         yield Shared(
             directory=directory,
-            journal=journal,
+            journal=kept,
             meter=MemoryMeter(ledger),
             breakers=MemoryBreakers(config.breakers),
             panic=watch,

@@ -1,7 +1,4 @@
-"""The ledger's rows between the journal's lines, the ledger's table and its rollups.
-
-A line is a row as one JSON array, in the order of the table's columns. New columns go to the end and have a
-default, so that lines written by an older version are read.
+"""The ledger's tables and their rollups.
 
 The rollups are made by SQL alone, from rows that are in the ledger: as they arrive, and over again by `usage
 rebuild`, with the same statements. Statements are few and large. Each lets go of the interpreter while it runs, and
@@ -12,133 +9,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Final
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Struct
 
-from llmgw.canonical import Usage
-from llmgw.ports import LedgerRow
-
-HOUR_S: Final = 3_600
-DAY_S: Final = 86_400
-
-
-# Sums of such amounts stay within 64 bits. What is beyond them is no amount of a call.
-Count = Annotated[int, Meta(ge=0, le=10**12)]
-NanoUsd = Annotated[int, Meta(ge=0, le=10**15)]
-
-
-class Line(Struct, array_like=True, frozen=True):
-    """A row as it is stored; the fields are the table's columns."""
-
-    id: str
-    time: float
-    request_id: str
-    trace_id: str
-    org_id: str
-    org: str
-    key_id: str
-    tags: Raw
-    endpoint: str
-    model_asked: str
-    model: str
-    provider: str
-    route: str | None
-    attempts: Count
-    streamed: bool
-    status: Count
-    error: str | None
-    input: Count | None
-    cache_read: Count | None
-    cache_write_5m: Count | None
-    cache_write_1h: Count | None
-    input_audio: Count | None
-    output: Count | None
-    reasoning: Count | None
-    output_audio: Count | None
-    usage_source: str
-    reserved_nano_usd: NanoUsd
-    cost_nano_usd: NanoUsd | None
-    asked_cost_nano_usd: NanoUsd | None
-    price_version: str | None
-    latency_ms: Count
-    first_token_ms: Count | None
-    shadow_route: str | None = None
-    shadow_cost_nano_usd: NanoUsd | None = None
-    policies: tuple[str, ...] | None = None
-
-
-COLUMNS: Final = Line.__struct_fields__
-BUCKETS: Final = tuple(name for name in Usage.__struct_fields__ if name != "native")
-_TAGS: Final = COLUMNS.index("tags")
-_POLICIES: Final = COLUMNS.index("policies")
-
-_encoder: Final = msgspec.json.Encoder()
-decode: Final = msgspec.json.Decoder(Line).decode
-"""The row of a line; msgspec.MsgspecError where it is none."""
-tags_of: Final = msgspec.json.Decoder(dict[str, str]).decode
-_names_of: Final = msgspec.json.Decoder(tuple[str, ...]).decode
-
-
-def encode(row: LedgerRow) -> bytes:
-    """The line of a row."""
-    usage = row.usage
-    return _encoder.encode(
-        (
-            row.id,
-            row.time,
-            row.request_id,
-            row.trace_id,
-            row.org_id,
-            row.org,
-            row.key_id,
-            row.tags,
-            row.endpoint,
-            row.model_asked,
-            row.model,
-            row.provider,
-            row.route,
-            row.attempts,
-            row.streamed,
-            row.status,
-            row.error,
-            usage.input,
-            usage.cache_read,
-            usage.cache_write_5m,
-            usage.cache_write_1h,
-            usage.input_audio,
-            usage.output,
-            usage.reasoning,
-            usage.output_audio,
-            row.usage_source,
-            row.reserved_nano_usd,
-            row.cost_nano_usd,
-            row.asked_cost_nano_usd,
-            row.price_version,
-            row.latency_ms,
-            row.first_token_ms,
-            row.shadow_route,
-            row.shadow_cost_nano_usd,
-            row.policies or None,
-        )
-    )
-
-
-def row_of(values: Sequence[Any]) -> LedgerRow:
-    """The row of what `SELECT` says of COLUMNS."""
-    fields = dict(zip(COLUMNS, values, strict=True))
-    usage = Usage(**{name: fields.pop(name) for name in BUCKETS})
-    return LedgerRow(
-        **{
-            **fields,
-            "tags": tags_of(fields["tags"]),
-            "streamed": bool(fields["streamed"]),
-            "policies": () if fields["policies"] is None else _names_of(fields["policies"]),
-        },
-        usage=usage,
-    )
-
+from llmgw.spool.lines import BUCKETS, COLUMNS, DAY_S, HOUR_S, Line, decode, values_of
 
 STATEMENT_ROWS: Final = 128
 """One statement inserts so many rows. Its values are bound without a pause: 0.3 ms at most."""
@@ -256,12 +132,8 @@ class LedgerTables:
                 except (msgspec.MsgspecError, ValueError):
                     wrong.append(text)
                     continue
-                columns = list(msgspec.structs.astuple(line))
-                columns[_TAGS] = bytes(line.tags).decode()
-                if line.policies is not None:
-                    columns[_POLICIES] = _encoder.encode(line.policies).decode()
                 values.append(self._kind(line))
-                values += columns
+                values += values_of(line)
                 rows += 1
             if rows:
                 self._connection.execute(_INSERT.format(rows=", ".join([_ROW] * rows)), values)

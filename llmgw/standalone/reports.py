@@ -18,18 +18,10 @@ import msgspec
 from llmgw.canonical import Usage
 from llmgw.errors import StoreUnavailable
 from llmgw.ports import Dimension, LedgerRow, Report, ReportQuery, Total
-from llmgw.standalone import ledger_rows, migrations, store
-from llmgw.standalone.ledger_rows import (
-    BUCKETS,
-    COLUMNS,
-    DAY_S,
-    HOUR_S,
-    SUMS,
-    SUMS_OF_ROWS,
-    SUMS_OF_SUMS,
-    LedgerTables,
-)
-from llmgw.standalone.ledger_writer import first_id
+from llmgw.spool.lines import BUCKETS, COLUMNS, DAY_S, HOUR_S, row_of
+from llmgw.standalone import migrations, store
+from llmgw.standalone.journal import first_id
+from llmgw.standalone.ledger_rows import SUMS, SUMS_OF_ROWS, SUMS_OF_SUMS, LedgerTables
 
 PAGE_ROWS: Final = 1_000
 """Rows read at a time; between pages nothing is held, so that an export of hours is in nobody's way."""
@@ -101,7 +93,7 @@ class SqliteReports:
         with store.reporting(self._path):
             found = self._database.execute(_ROWS, dict(parameters)).fetchall()
         try:
-            return [(number, ledger_rows.row_of(values)) for number, *values in found]
+            return [(number, row_of(values)) for number, *values in found]
         except ValueError as error:
             raise StoreUnavailable(f"A row of the ledger in {self._path} is damaged: {error}.") from error
 

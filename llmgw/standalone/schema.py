@@ -2,7 +2,7 @@
 
 Retention: rows of organisations, tokens and keys stay for good (a revoked one answers "who was that?");
 a key's replaced secrets go with the rotation after they end; credentials go when they are deleted. Rows of the
-ledger go after 400 days (`ledger_writer.RETENTION_S`), whole days (UTC) at a time; `call_kinds` and what was added up
+ledger go after 400 days (`journal.RETENTION_S`), whole days (UTC) at a time; `call_kinds` and what was added up
 of the rows (`*_rollups`) stay. Of a flag the last change stays, one row for each name that was ever set.
 """
 

@@ -20,8 +20,9 @@ from llmgw.canonical import Usage
 from llmgw.errors import DependencyUnavailable
 from llmgw.ports import Journal, Ledger, LedgerRow, Reports
 from llmgw.rules.demand import Measure, Scope, ScopeKind
+from llmgw.spool import SpoolJournal
 from llmgw.standalone import migrations, store
-from llmgw.standalone.journal import SpoolJournal
+from llmgw.standalone.journal import journal
 from llmgw.standalone.ledger import SqliteLedger
 from llmgw.standalone.reports import SqliteReports
 from tests.provider import eventually
@@ -75,10 +76,10 @@ class SqliteBooks:
     def running(self, **settings: Any) -> Iterator[Server[SpoolJournal]]:
         with (
             # The rows' times are made up, and none of them is too old, whatever the year.
-            SpoolJournal(self.path, **{"retention_s": 1e12, **settings}) as journal,
-            SqliteLedger(self.path, journal) as ledger,
+            journal(self.path, **{"retention_s": 1e12, **settings}) as kept,
+            SqliteLedger(self.path, kept) as ledger,
         ):
-            yield Server(journal, ledger)
+            yield Server(kept, ledger)
 
     def reports(self) -> SqliteReports:
         return SqliteReports(self.path)

@@ -18,7 +18,7 @@ from llmgw.control.keys import NewKey
 from llmgw.control.usage import UsageReport
 from llmgw.errors import NotFound, UsageError
 from llmgw.ports import LedgerRow
-from llmgw.standalone.journal import SpoolJournal
+from llmgw.standalone.journal import journal
 from llmgw.standalone.registry import SqliteRegistry
 from llmgw.standalone.reports import SqliteReports, pieces
 from tests.contracts.books import made
@@ -34,9 +34,9 @@ def put(path: Path, rows: list[LedgerRow]) -> None:
     """Have the rows in the store's ledger."""
 
     async def run() -> None:
-        with SpoolJournal(path, retention_s=1e12) as journal:
+        with journal(path, retention_s=1e12) as kept:
             for row in rows:
-                journal.append(row, nothing)
+                kept.append(row, nothing)
 
     asyncio.run(run())
 

@@ -14,7 +14,7 @@ import pytest
 
 from llmgw.canonical import Usage
 from llmgw.ports import LedgerRow
-from llmgw.standalone.journal import SpoolJournal
+from llmgw.standalone.journal import journal
 from tests.contracts.books import NOW, made
 from tests.gateway import COMMAND, House, installed
 
@@ -46,9 +46,9 @@ def nothing() -> None:
 
 
 async def _put(path: Path, rows: list[LedgerRow]) -> None:
-    with SpoolJournal(path, retention_s=1e12) as journal:
+    with journal(path, retention_s=1e12) as kept:
         for row in rows:
-            journal.append(row, nothing)
+            kept.append(row, nothing)
 
 
 def test_a_report_for_programs(house: House) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from llmgw.ports import ReportQuery
+from llmgw.spool.segments import segment_path
 from llmgw.standalone import migrations
+from llmgw.standalone.journal import folder_beside
 from llmgw.standalone.reports import SqliteReports
-from llmgw.standalone.spool import folder_beside, segment_path
 from tests.contracts.books import SqliteBooks
 
 FORMER = Path(__file__).parent / "former"

@@ -18,9 +18,10 @@ import pytest
 
 from llmgw.errors import DependencyUnavailable, StoreUnavailable
 from llmgw.ports import Journal, LedgerRow
-from llmgw.standalone import spool
-from llmgw.standalone.ledger_rows import DAY_S, encode
-from llmgw.standalone.spool import Position, Spool
+from llmgw.spool import segments
+from llmgw.spool.lines import DAY_S, encode
+from llmgw.spool.segments import Position, Spool
+from llmgw.standalone.journal import folder_beside
 from tests.contracts.books import NOW, SqliteBooks, died, made, rows_of, scope, used
 from tests.provider import eventually, wait_until
 
@@ -54,11 +55,11 @@ async def restarted(books: SqliteBooks) -> list[LedgerRow]:
 
 def left_behind(books: SqliteBooks, rows: list[LedgerRow], lost: LedgerRow) -> Path:
     """A journal as a killed process leaves it: `rows` ended, `lost` under way and then ended; its one segment."""
-    folder = spool.folder_beside(books.path)
+    folder = folder_beside(books.path)
     folder.mkdir(exist_ok=True)
-    lines = [line for row in rows for line in (spool.opened(encode(row)), spool.closed(encode(row)))]
-    lines += [spool.opened(encode(made(**died(lost), time=lost.time))), spool.closed(encode(lost))]
-    path = spool.segment_path(folder, 1)
+    lines = [line for row in rows for line in (segments.opened(encode(row)), segments.closed(encode(row)))]
+    lines += [segments.opened(encode(made(**died(lost), time=lost.time))), segments.closed(encode(lost))]
+    path = segments.segment_path(folder, 1)
     path.write_bytes(b"".join(lines))
     return path
 
@@ -68,7 +69,7 @@ async def test_a_last_line_that_is_torn_anywhere_is_set_aside(tmp_path: Path) ->
     what is left of the line is kept beside the segment."""
     rows, lost = [made(NOW + n) for n in range(3)], made(NOW + 9)
     opened = made(lost.time, **died(lost))
-    length = len(spool.closed(encode(lost)))
+    length = len(segments.closed(encode(lost)))
     for cut in (*range(1, 14), *range(14, length, 29), length - 1, length):
         case = tmp_path / str(cut)
         case.mkdir()
@@ -105,8 +106,8 @@ async def test_a_journal_that_is_read_twice_counts_once(books: SqliteBooks) -> N
     copy = path.read_bytes()
     assert await restarted(books) == [*rows, lost]
     for number in (1, 7, 1000):
-        folder = spool.folder_beside(books.path)
-        spool.segment_path(folder, number).write_bytes(copy)
+        folder = folder_beside(books.path)
+        segments.segment_path(folder, number).write_bytes(copy)
         with books.running() as server:
             await server.settled()
             assert await used(server, scope("org", "org_1"), "usd", 0) == 51 * 1_000
@@ -117,7 +118,7 @@ async def test_nothing_is_left_of_a_process_that_ended_well(books: SqliteBooks) 
     """Its rows are in the store and its segments gone; the folder is for its owner alone."""
     with books.running() as server:
         server.journal.append(made(), nothing)
-    folder = spool.folder_beside(books.path)
+    folder = folder_beside(books.path)
     assert list(folder.iterdir()) == []
     assert folder.stat().st_mode & 0o777 == 0o700
     assert len(rows_of(books)) == 1
@@ -125,7 +126,7 @@ async def test_nothing_is_left_of_a_process_that_ended_well(books: SqliteBooks) 
 
 async def test_segments_go_when_their_rows_are_in_the_store(books: SqliteBooks) -> None:
     """However many calls, and however long one of them takes, a few segments stay; those of a locked store all do."""
-    folder = spool.folder_beside(books.path)
+    folder = folder_beside(books.path)
     with books.running(segment_bytes=20_000) as server:
         server.journal.open(made(NOW - 1, **died(made(NOW - 1))))
         for locked in (True, False):
@@ -135,9 +136,9 @@ async def test_segments_go_when_their_rows_are_in_the_store(books: SqliteBooks) 
                     server.journal.append(row, nothing)
                     if n % 100 == 0:
                         await asyncio.sleep(0.02)
-                assert not locked or len(spool.segments(folder)) > 10
+                assert not locked or len(segments.segments(folder)) > 10
             await server.settled()
-            await eventually(lambda: len(spool.segments(folder)) <= 2)
+            await eventually(lambda: len(segments.segments(folder)) <= 2)
     assert len(rows_of(books)) == 1_000
     assert len(await restarted(books)) == 1_001
 
@@ -170,7 +171,7 @@ async def test_a_full_disk_refuses_calls_and_loses_none(tmp_path: Path, small_di
     """When nothing more can be written, no call begins; those under way end, and their rows are written when there is
     room again. Whoever waits for them is told then."""
     books = SqliteBooks(tmp_path)
-    spool.folder_beside(books.path).symlink_to(small_disk)
+    folder_beside(books.path).symlink_to(small_disk)
     told, rows = [], [made(NOW + n) for n in range(1_000)]
     with books.running() as server, books.locked():
         (small_disk / "filler").write_bytes(b"\0" * 150_000)
@@ -195,7 +196,7 @@ async def test_a_full_disk_refuses_calls_and_loses_none(tmp_path: Path, small_di
 def test_half_a_line_is_taken_back(folder: Path) -> None:
     """A write that the disk takes in part leaves the segment as it was; the next line stands where it should."""
     disk = Spool(folder, 1)
-    line = spool.opened(encode(made()))
+    line = segments.opened(encode(made()))
     disk.write(line)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
@@ -204,8 +205,8 @@ def test_half_a_line_is_taken_back(folder: Path) -> None:
             disk.write(line)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    disk.write(spool.closed(encode(made())))
-    assert spool.recover(folder, Position(0, 0))._replace(died=[]) == (1, [], 1, 0)
+    disk.write(segments.closed(encode(made())))
+    assert segments.recover(folder, Position(0, 0))._replace(died=[]) == (1, [], 1, 0)
     disk.close()
 
 
@@ -274,8 +275,8 @@ async def test_a_sync_behind_one_that_failed_says_nothing(
 
 def segment(books: SqliteBooks) -> Path:
     """The file that lines go to now."""
-    folder = spool.folder_beside(books.path)
-    return spool.segment_path(folder, spool.segments(folder)[-1])
+    folder = folder_beside(books.path)
+    return segments.segment_path(folder, segments.segments(folder)[-1])
 
 
 async def test_a_store_that_is_taken_away_gets_its_rows_when_it_is_back(books: SqliteBooks) -> None:
@@ -333,7 +334,7 @@ async def test_a_line_that_is_no_row_stops_nothing(books: SqliteBooks) -> None:
     path = left_behind(books, rows, lost)
     absurd = made(NOW + 5, cost_nano_usd=10**30)
     with path.open("ab") as file:
-        file.write(spool.closed(b'["call_x",1]') + spool.closed(encode(absurd)))
+        file.write(segments.closed(b'["call_x",1]') + segments.closed(encode(absurd)))
     row = made(NOW + 20)
     with books.running() as server:
         server.journal.append(row, nothing)
@@ -345,7 +346,7 @@ async def test_a_line_that_is_no_row_stops_nothing(books: SqliteBooks) -> None:
 
 def test_a_folder_that_cannot_be_written_is_said_at_the_start(books: SqliteBooks) -> None:
     """In one sentence, before any call is taken."""
-    spool.folder_beside(books.path).write_text("no folder")
+    folder_beside(books.path).write_text("no folder")
     with pytest.raises(StoreUnavailable, match="journal"), books.running():
         pass
 
@@ -356,24 +357,26 @@ def test_a_reader_leaves_out_what_the_store_has(folder: Path) -> None:
     payloads = []
     for n in range(60):
         payloads.append(encode(made(NOW + n)))
-        disk.write(spool.opened(payloads[-1]))
-        disk.write(spool.closed(payloads[-1]))
+        disk.write(segments.opened(payloads[-1]))
+        disk.write(segments.closed(payloads[-1]))
         if n % 25 == 24:
-            disk.rotate(spool.opened(b"[1]"))
-    disk.write(spool.opened(b"[2]"))
+            disk.rotate(segments.opened(b"[1]"))
+    disk.write(segments.opened(b"[2]"))
     for size in (100, 1_000, 7_777, 10**6):
         found, place = [], Position(0, 0)
         while place != disk.end:
-            lines, place = spool.read(folder, place, disk.end, size)
+            lines, place = segments.read(folder, place, disk.end, size)
             found += lines
         assert found == payloads
-    assert spool.read(folder, Position(99, 5), disk.end, 10**6)[0] == payloads[:25], "a store from elsewhere"
+    assert segments.read(folder, Position(99, 5), disk.end, 10**6)[0] == payloads[:25], (
+        "a store from elsewhere"
+    )
     disk.close()
 
 
 def test_the_journal_is_one_that_people_can_read(folder: Path) -> None:
     """A line is a checksum, a letter and JSON; other programs can check it."""
-    line = spool.closed(encode(made()))
+    line = segments.closed(encode(made()))
     done = subprocess.run(
         [sys.executable, "-c", "import json,sys,zlib; l=sys.stdin.buffer.readline()[:-1]; assert int(l[:8],16)==zlib.crc32(l[9:]); print(json.loads(l[11:])[6])"],
         input=line, capture_output=True, check=True, timeout=30,

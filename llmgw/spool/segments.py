@@ -1,4 +1,4 @@
-"""The journal's files: append-only segments of lines, in a folder beside the store.
+"""The journal's files: append-only segments of lines, in a folder of their own.
 
 A line is `CRC32 KIND PAYLOAD`: eight hexadecimal digits, `O` (a call was opened) or `C` (it is closed), and the row as
 a JSON array. Text in lines, and no lengths: what a power cut or a bad disk spoils is the lines it hit, and whatever
@@ -34,11 +34,6 @@ class Position(NamedTuple):
 
     segment: int
     offset: int
-
-
-def folder_beside(store_path: Path) -> Path:
-    """The journal's folder: `llmgw.db` has `llmgw.db.journal`."""
-    return store_path.with_name(store_path.name + ".journal")
 
 
 def opened(payload: bytes) -> bytes:

@@ -11,53 +11,42 @@ Rows too old are deleted some hundred at a time, between rounds.
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
-from pathlib import Path
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
-from sqlite_utils import Database
-
-from llmgw import ids
-from llmgw.standalone import spool, store
-from llmgw.standalone.ledger_rows import DAY_S, LedgerTables
-from llmgw.standalone.spool import Position, Spool
+from llmgw.spool import segments
+from llmgw.spool.segments import Position, Spool
+from llmgw.spool.shelf import Shelf
 
 _log = logging.getLogger("llmgw.store")
 
-RETENTION_S: Final = 400 * DAY_S
-"""How long the ledger keeps rows: a year, and a month to look back from."""
 GATHER_S: Final = 0.05
 """How long a row waits for others."""
-LOCK_WAIT_S: Final = 1.0
 RETRY_S: Final = 0.25
 DEGRADED_S: Final = 3.0
 """Rows that wait no longer than this are nobody's business."""
 PURGE_S: Final = 600.0
 """How often it is looked for rows that are too old."""
-PURGE_ROWS: Final = 500
 
 
 class LedgerWriter:
-    """Writes what `spool` has synced into the store at `path`.
+    """Puts what `spool` has synced on the shelf.
 
     Args:
         waiting: closed calls whose rows an earlier process has left in the journal.
-        retention_s: age at which rows go.
     """
 
-    def __init__(self, path: Path, spool: Spool, waiting: int, retention_s: float) -> None:
-        self._path = path
+    def __init__(self, shelf: Shelf, spool: Spool, waiting: int) -> None:
+        self._shelf = shelf
         self._spool = spool
-        self._retention_s = retention_s
         self._synced = spool.synced
         self._wake = threading.Event()
         self._stopping = threading.Event()
         # A daemon: a disk that hangs must not keep the process from its end.
         self._thread = threading.Thread(target=self._run, name="llmgw-ledger", daemon=True)
-        self._opened: tuple[Database, LedgerTables] | None = None
-        self._file = (0, 0)
         self._failing_since: float | None = None
         self._purged_at = float("-inf")
         self.expected = waiting
@@ -98,40 +87,39 @@ class LedgerWriter:
             more = True
             while more:
                 try:
-                    more = self._take() or (not stopping and self._purge(time.time()))
+                    more = self._take() or (not stopping and self._purge())
                     self._well()
                 except Exception as error:  # noqa: BLE001 - the thread outlives whatever a round meets; rows wait
                     self._failed(error)
                     more = not stopping
                     stopping = self._stopping.wait(RETRY_S)
-        self._close()
+        self._shelf.close()
 
     def _take(self) -> bool:
         """One round; whether there may be more to do."""
-        database, tables = self._current()
-        stored = position(database)
+        stored = self._shelf.position()
         expected = self.expected
-        lines, after = spool.read(self._spool.folder, stored, self._synced)
+        lines, after = segments.read(self._spool.folder, stored, self._synced)
         while not lines and after < self._synced:
-            lines, after = spool.read(self._spool.folder, after, self._synced)
-        if not lines and after.segment == stored.segment and after.offset - stored.offset < spool.READ_BYTES:
+            lines, after = segments.read(self._spool.folder, after, self._synced)
+        if (
+            not lines
+            and after.segment == stored.segment
+            and after.offset - stored.offset < segments.READ_BYTES
+        ):
             # Nothing but calls that were opened: not worth a transaction.
             self._taken_all(expected)
             return False
-        with store.writing(database):
-            if position(database) != stored:
-                return True
-            wrong = tables.insert(lines)
-            if wrong:
-                spool.set_aside(self._spool.folder, after.segment, (line + b"\n" for line in wrong))
-                _log.error("%d lines of the journal are no rows and are set aside in its folder", len(wrong))
-            database.execute("UPDATE ledger_state SET journal_segment = ?, journal_offset = ?", after)
-        if not self._is_current():
-            raise OSError("it was replaced while it was written to")
+        if not self._shelf.take(lines, stored, after, partial(self._set_aside, after.segment)):
+            return True
         self.taken += len(lines)
         if after.segment != stored.segment:
             self._spool.drop_before(after.segment)
         return True
+
+    def _set_aside(self, segment: int, wrong: Sequence[bytes]) -> None:
+        segments.set_aside(self._spool.folder, segment, (line + b"\n" for line in wrong))
+        _log.error("%d lines of the journal are no rows and are set aside in its folder", len(wrong))
 
     def _taken_all(self, expected: int) -> None:
         """Nothing is left up to where the journal is synced. If that is its end, what is still expected was spoilt on
@@ -139,72 +127,26 @@ class LedgerWriter:
         if self._spool.end == self._synced:
             self.taken = expected
 
-    def _purge(self, now: float) -> bool:
-        """Delete some of the rows that are too old; whether there may be more of them."""
+    def _purge(self) -> bool:
+        """Let rows go that are too old; whether there may be more of them."""
         if time.monotonic() - self._purged_at < PURGE_S:
             return False
-        before = int((now - self._retention_s) // DAY_S * DAY_S)
-        if before > 0:
-            database, _ = self._current()
-            with store.writing(database):
-                # Said before it is done: `usage rebuild` must not count anew what is being deleted.
-                database.execute("UPDATE ledger_state SET purged_before = max(purged_before, ?)", [before])
-                deleted = database.execute(_PURGE, [first_id(before), before, PURGE_ROWS]).rowcount
-            if deleted == PURGE_ROWS:
-                return True
+        if self._shelf.purge(time.time()):
+            return True
         self._purged_at = time.monotonic()
         return False
 
-    def _current(self) -> tuple[Database, LedgerTables]:
-        # An open file lives on after it was deleted or replaced, and SQLite would go on writing it.
-        if self._opened is None or not self._is_current():
-            self._close()
-            found = self._path.stat()
-            database = store.connect(self._path, wait_s=LOCK_WAIT_S, any_thread=True)
-            self._opened = database, LedgerTables(database.conn)
-            self._file = (found.st_dev, found.st_ino)
-        return self._opened
-
-    def _is_current(self) -> bool:
-        found = self._path.stat()
-        return self._file == (found.st_dev, found.st_ino)
-
-    def _close(self) -> None:
-        if self._opened is not None:
-            self._opened[0].close()
-            self._opened = None
-
     def _well(self) -> None:
         if self.failing:
-            _log.info("the ledger in %s takes rows again", self._path)
+            _log.info("the ledger takes rows again")
         self._failing_since = None
 
     def _failed(self, error: Exception) -> None:
         self.failures += 1
-        self._close()  # what was cached of the file may be what is wrong with it
+        self._shelf.close()  # what was cached of the store may be what is wrong with it
         if self._failing_since is None:
             self._failing_since = time.monotonic()
-            reason = store.explain(self._path, error) if isinstance(error, sqlite3.Error) else f"{error}"
+            reason = self._shelf.explain(error)
             _log.warning(
                 "the ledger takes no rows, they wait in %s: the store %s", self._spool.folder, reason
             )
-
-
-def position(database: Database) -> Position:
-    """Up to where the journal's rows are in the store."""
-    row = database.execute("SELECT journal_segment, journal_offset FROM ledger_state").fetchone()
-    if row is None:
-        raise sqlite3.DatabaseError("the table ledger_state is empty")
-    return Position(*row)
-
-
-def first_id(time_s: float) -> str:
-    """What no id of a row at `time_s` or later comes before."""
-    return ids.new("call", time_s)[:15]  # the prefix and ten characters of milliseconds
-
-
-_PURGE: Final = """
-    DELETE FROM ledger WHERE number IN (
-        SELECT number FROM ledger WHERE id < ? AND time < ? ORDER BY id LIMIT ?
-    )
-"""
