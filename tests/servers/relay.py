@@ -110,9 +110,10 @@ class Relay:
                 group.create_task(self._pass(there, writer))
         except* (OSError, asyncio.CancelledError):
             for one in writers:  # a reset, not an end: SO_LINGER of 0 (socket(7))
-                one.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
-                )
+                with contextlib.suppress(OSError):  # it is closed already
+                    one.get_extra_info("socket").setsockopt(
+                        socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
+                    )
                 one.transport.abort()
         finally:
             self._links.discard(link)
