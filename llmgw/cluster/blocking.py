@@ -33,7 +33,7 @@ class Blocking:
     def __init__(self, url: str, *, deadline_s: float = DEADLINE_S) -> None:
         self.name = failures.name(url)
         self._url = url
-        self._deadline_s = deadline_s
+        self.deadline_s = deadline_s
         self._turn = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -50,7 +50,7 @@ class Blocking:
 
     def run(self, work: Work[T], *, deadline_s: float | None = None) -> T:
         """What `work` makes of the connection."""
-        allowed_s = self._deadline_s if deadline_s is None else deadline_s
+        allowed_s = self.deadline_s if deadline_s is None else deadline_s
         try:
             with self._turn:
                 return self._wait(self._work(work, allowed_s))
@@ -118,7 +118,7 @@ class Blocking:
             self._drop()
             # Statements have a little less than their caller, so that it is the server that says what they wait for.
             self._connection = await connect(
-                self._url, timeout_s=self._deadline_s, statement_s=self._deadline_s * 0.9
+                self._url, timeout_s=self.deadline_s, statement_s=self.deadline_s * 0.9
             )
         return self._connection
 
