@@ -13,6 +13,8 @@ from collections.abc import Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from asyncpg.transaction import Transaction
+
 from llmgw.cluster import failures
 from llmgw.cluster.failures import FAILURES, Unavailable
 from llmgw.cluster.postgres import Connection, Work, connect
@@ -23,11 +25,15 @@ T = TypeVar("T")
 DEADLINE_S: Final = 5.0
 
 
+class StoreUnreachable(StoreUnavailable):
+    """The store does not answer: nothing is known of it, not even that it is the wrong one."""
+
+
 class Blocking:
     """A context manager that closes itself; nothing is connected before the first call. Threads take turns.
 
-    Raises, from any call: StoreUnavailable, with what to do, within `deadline_s`; asyncpg.PostgresError where the
-    statement or its data are wrong.
+    Raises, from any call, within `deadline_s`: StoreUnavailable with what to do (StoreUnreachable where the store does
+    not answer), and asyncpg.PostgresError where the statement or its data are wrong.
     """
 
     def __init__(self, url: str, *, deadline_s: float = DEADLINE_S) -> None:
@@ -61,28 +67,29 @@ class Blocking:
             raise self.unavailable(found) from error
 
     @contextlib.contextmanager
-    def transaction(self, begin: str = "BEGIN") -> Iterator[None]:
-        """All calls of this thread within it, or none; other threads wait. Not nested."""
+    def transaction(self, first: str = "SELECT 1") -> Iterator[None]:
+        """All calls of this thread within it, or none; other threads wait. It begins with the statement `first`."""
         with self._turn:
-            self.run(lambda connection: connection.execute(begin))
+            transaction = self.run(lambda connection: _begin(connection, first))
             self._in_transaction = True
             try:
                 yield
-                self.run(lambda connection: connection.execute("COMMIT"))
+                self.run(lambda _: transaction.commit())
             except BaseException:
                 with contextlib.suppress(StoreUnavailable, *FAILURES):
-                    self.run(lambda connection: connection.execute("ROLLBACK"))
+                    self.run(lambda _: transaction.rollback())
                 raise
             finally:
                 self._in_transaction = False
 
-    @property
-    def in_transaction(self) -> bool:
-        return self._in_transaction
-
     def unavailable(self, found: Unavailable) -> StoreUnavailable:
         """The sentence for people."""
-        return StoreUnavailable(f"The store {self.name} {found}")
+        kind = (
+            StoreUnreachable
+            if found.cause in ("unreachable", "timeout", "lost", "full")
+            else StoreUnavailable
+        )
+        return kind(f"The store {self.name} {found}")
 
     def close(self) -> None:
         """Close the connection and end the thread."""
@@ -132,3 +139,10 @@ class Blocking:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+
+
+async def _begin(connection: Connection, first: str) -> Transaction:
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute(first)
+    return transaction

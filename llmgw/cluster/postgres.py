@@ -94,7 +94,8 @@ class Postgres:
         self.deadline_s = deadline_s
         self.on_return: list[Callable[[], None]] = []
         """Called when the server answers again."""
-        self._url = url
+        self.url = url
+        """With the password."""
         self._size = size
         self._idle: list[Connection] = []
         self._count = 0
@@ -234,9 +235,7 @@ class Postgres:
             self._give_back(connection)
 
     def _connected(self) -> Awaitable[Connection]:
-        return connect(
-            self._url, timeout_s=max(CONNECT_S, self.deadline_s), statement_s=self.deadline_s * 0.8
-        )
+        return connect(self.url, timeout_s=max(CONNECT_S, self.deadline_s), statement_s=self.deadline_s * 0.8)
 
     def _give_back(self, connection: Connection) -> None:
         if not connection.is_closed() and connection.is_in_transaction():
