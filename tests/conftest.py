@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.provider import Provider, running
+from tests.servers import Postgres, Redis
 
 # How long an example takes says how busy the machine is, and nothing else.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -36,3 +37,41 @@ def provider(provider_process: Provider) -> Provider:
     """The upstream test server, with nothing seen and nothing scripted."""
     provider_process.reset()
     return provider_process
+
+
+@pytest.fixture(scope="session")
+def postgres_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """The Postgres of this test process; the workers of xdist share what `initdb` makes."""
+    base = tmp_path_factory.getbasetemp()
+    with Postgres.running(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) as postgres:
+        yield postgres
+
+
+@pytest.fixture
+def postgres(postgres_process: Postgres) -> Postgres:
+    """Postgres, running and answering, with the settings of the start."""
+    postgres_process.reset()
+    return postgres_process
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[str]:
+    """The name of a new, empty database."""
+    name = postgres.database()
+    yield name
+    postgres.start()
+    postgres.drop(name)
+
+
+@pytest.fixture(scope="session")
+def redis_process() -> Iterator[Redis]:
+    """The Redis of this test process."""
+    with Redis.running() as redis:
+        yield redis
+
+
+@pytest.fixture
+def redis(redis_process: Redis) -> Redis:
+    """Redis, running, answering and empty."""
+    redis_process.reset()
+    return redis_process

@@ -9,7 +9,7 @@ from pathlib import Path
 from llmgw.assembly.shared import Shared
 from llmgw.config.schema import Config
 from llmgw.errors import StoreUnavailable
-from llmgw.ports import FlagSource, Kms
+from llmgw.ports import Applied, FlagSource, Kms, Status
 from llmgw.standalone import migrations, panic, store
 from llmgw.standalone.breakers import MemoryBreakers
 from llmgw.standalone.directory import SqliteDirectory
@@ -103,13 +103,13 @@ def create_store(config: Config, base: Path) -> bool:
     return made
 
 
-def migrate(config: Config, base: Path) -> list[migrations.Applied]:
+def migrate(config: Config, base: Path) -> list[Applied]:
     """Take the pending steps of the store's schema, making the store where there is none."""
     path = store_path(config, base)
     store.create(path)
     return migrations.up(path)
 
 
-def migration_status(config: Config, base: Path) -> migrations.Status:
+def migration_status(config: Config, base: Path) -> Status:
     """Which steps of the schema the store has taken."""
     return migrations.status(store_path(config, base))

@@ -14,6 +14,7 @@ from llmgw.ports.journal import Journal, LedgerRow, UsageSource
 from llmgw.ports.kms import Kms
 from llmgw.ports.ledger import Dimension, Ledger, Report, ReportQuery, Reports, Total
 from llmgw.ports.meter import Hold, Meter, Standing
+from llmgw.ports.migrations import Applied, Fault, Status
 from llmgw.ports.panic import Panic, PanicSwitch
 from llmgw.ports.record import BudgetWarning, CallRecord, FailedTry, Sink
 from llmgw.ports.registry import Org, Registry, Role, Token, VirtualKey
@@ -21,6 +22,7 @@ from llmgw.ports.signer import Signer
 from llmgw.ports.upstream import Header, Receiver, Transfer, Upstream, UpstreamRequest
 
 __all__ = [
+    "Applied",
     "Breakers",
     "BudgetWarning",
     "CallRecord",
@@ -28,6 +30,7 @@ __all__ = [
     "Dimension",
     "Directory",
     "FailedTry",
+    "Fault",
     "FlagSource",
     "FlagSwitch",
     "Flags",
@@ -51,6 +54,7 @@ __all__ = [
     "Sink",
     "Source",
     "Standing",
+    "Status",
     "Token",
     "Total",
     "Transfer",

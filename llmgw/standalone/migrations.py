@@ -14,29 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
 from sqlite_utils import Database
 
 from llmgw.errors import StoreUnavailable
+from llmgw.ports import Applied, Status
 from llmgw.standalone import store
 from llmgw.standalone.schema import STEPS, Step
-
-
-class Applied(Struct, frozen=True, kw_only=True):
-    """A step that the store has taken."""
-
-    number: int
-    name: str
-    applied_at: datetime
-
-
-class Status(Struct, frozen=True, kw_only=True):
-    """Where a store stands."""
-
-    current: int
-    latest: int
-    applied: list[Applied]
-    pending: list[str]
 
 
 def status(path: Path) -> Status:

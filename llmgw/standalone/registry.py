@@ -15,7 +15,8 @@ from llmgw.errors import AlreadyExists, StoreUnavailable
 from llmgw.keyring.envelope import DataKey, SealedSecret
 from llmgw.ports import Org, Token, VirtualKey
 from llmgw.standalone import migrations, store
-from llmgw.standalone.rows import key_row, read_keys, term_rows
+from llmgw.standalone.rows import read_keys
+from llmgw.stock.rows import key_row, term_rows
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 

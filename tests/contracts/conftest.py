@@ -6,15 +6,21 @@ A backend makes stores' adapters of its kind, all over one store that is new for
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, Protocol
 
 import pytest
 
+from llmgw.cluster import migrations as postgres_migrations
+from llmgw.cluster.blocking import Blocking
+from llmgw.cluster.directory import PostgresDirectory
+from llmgw.cluster.postgres import Postgres as Pool
+from llmgw.cluster.registry import PostgresRegistry
 from llmgw.control import orgs
 from llmgw.control.orgs import OrgView
 from llmgw.keyring.ring import Keyring
@@ -23,6 +29,7 @@ from llmgw.ports import Directory, Kms, Registry
 from llmgw.standalone import migrations, store
 from llmgw.standalone.directory import SqliteDirectory
 from llmgw.standalone.registry import SqliteRegistry
+from tests.servers import Postgres
 
 
 class RunningDirectory(Directory, Protocol):
@@ -65,14 +72,57 @@ class SqliteBackend:
         subprocess.run([sys.executable, "-c", prelude + code], check=True, timeout=30)
 
 
-BACKENDS: Final = {"sqlite": SqliteBackend}
+class PooledDirectory(PostgresDirectory):
+    """With connections of its own."""
+
+    def __init__(self, url: str, kms: Kms) -> None:
+        self.pool = Pool(url, size=4)
+        super().__init__(self.pool, kms)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.pool.run())
+            group.create_task(super().run())
+
+
+class PostgresBackend:
+    """A database of its own, and no Redis."""
+
+    def __init__(self, server: Postgres) -> None:
+        self._url = server.url(server.database(migrated))
+
+    def registry(self) -> PostgresRegistry:
+        return PostgresRegistry(self._url)
+
+    def directory(self, kms: Kms) -> PooledDirectory:
+        return PooledDirectory(self._url, kms)
+
+    def run(self, code: str) -> None:
+        prelude = (
+            "from llmgw.control import credentials, keys, orgs\n"
+            "from llmgw.cluster.registry import PostgresRegistry\n"
+            f"registry = PostgresRegistry({self._url!r})\n"
+        )
+        subprocess.run([sys.executable, "-c", prelude + code + "\nregistry.close()"], check=True, timeout=30)
+
+
+def migrated(url: str) -> None:
+    """Bring an empty database up to date."""
+    with Blocking(url) as store_:
+        postgres_migrations.up(store_)
+
+
+BACKENDS: Final[dict[str, Callable[[pytest.FixtureRequest], Backend]]] = {
+    "sqlite": lambda request: SqliteBackend(request.getfixturevalue("tmp_path")),
+    "postgres": lambda request: PostgresBackend(request.getfixturevalue("postgres")),
+}
 KMS: Final = {"local": lambda: LocalKms(Keyring.generate())}
 
 
 @pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+def backend(request: pytest.FixtureRequest) -> Backend:
     """A new, empty store."""
-    return BACKENDS[request.param](tmp_path)
+    return BACKENDS[request.param](request)
 
 
 @pytest.fixture(params=KMS)

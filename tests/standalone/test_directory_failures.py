@@ -15,8 +15,9 @@ from llmgw.control import keys
 from llmgw.errors import DependencyUnavailable, IntegrityError, StoreUnavailable
 from llmgw.keyring import virtual_key
 from llmgw.secret import Secret
-from llmgw.standalone.directory import ABSENT_LIMIT, DEADLINE_S, SqliteDirectory
+from llmgw.standalone.directory import SqliteDirectory
 from llmgw.standalone.registry import SqliteRegistry
+from llmgw.stock.directory import ABSENT_LIMIT, DEADLINE_S
 from tests.provider import eventually
 from tests.standalone.conftest import SECRET, Stored, process
 
