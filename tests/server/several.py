@@ -6,6 +6,7 @@ through Redis and Postgres is not looked at here, but everything that belongs to
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 from pathlib import Path
@@ -26,7 +27,8 @@ class Copied(Installation):
         own = self.path.parent / f"worker-{worker}"
         own.mkdir()
         for name in ("llmgw.yaml", "llmgw.db", "llmgw.keyring"):
-            shutil.copy(self.path.with_name(name), own)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy(self.path.with_name(name), own)
         self.path = own / "llmgw.yaml"
 
 
