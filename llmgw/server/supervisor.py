@@ -81,6 +81,8 @@ class _Process:
     heard_at: float | None = None
     ready: bool = False
     said: bytearray = field(default_factory=bytearray)
+    ending: bool = False
+    """Whether it was told to end, or said that it does."""
     kill_at: float | None = None
 
 
@@ -270,9 +272,10 @@ class Supervisor:
         if READY in said and not process.ready:
             process.ready = True
             self._on_ready(process)
-        if DRAINING in said and process.kill_at is None:
+        if DRAINING in said and not process.ending:
             _log.info("worker %d drains by itself", process.number)
             self._leave(process)
+            process.ending = True
             process.kill_at = time.monotonic() + process.plan.stop_s + MARGIN_S
 
     def _on_ready(self, process: _Process) -> None:
@@ -302,6 +305,7 @@ class Supervisor:
 
     def _end(self, process: _Process, cut: bool = False) -> None:
         allowed_s = MARGIN_S if cut else process.plan.stop_s + MARGIN_S
+        process.ending = True
         process.kill_at = time.monotonic() + allowed_s
         os.kill(process.pid, CUT if cut else signal.SIGTERM)
 
@@ -330,8 +334,7 @@ class Supervisor:
                 continue  # an orphan of somebody else's, adopted where this is process 1
             self._hear_last(process)
             self._board.retire(process.number)
-            asked = process.kill_at is not None and (process.ready or self._stopping > 0)
-            if not asked:
+            if not process.ending:
                 self._on_crash(process, os.waitstatus_to_exitcode(status))
 
     def _hear_last(self, process: _Process) -> None:
