@@ -13,6 +13,7 @@ twice; process 0 says whom it has taken over, and is read last.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import tempfile
@@ -54,6 +55,11 @@ _LATELY: Final = 100
 """Ended workers that are named as taken over; a reader is between two of their files for milliseconds only."""
 
 
+_made: Final[set[Path]] = set()
+"""Folders of this process."""
+
+_log = logging.getLogger("llmgw.telemetry")
+
 Key = tuple[str, tuple[tuple[str, str], ...]]
 """A series: the sample's name and its labels."""
 
@@ -75,8 +81,11 @@ class _Post(Struct, array_like=True):
 _decoder: Final = msgspec.msgpack.Decoder(_Post)
 
 
-class Board:
-    """The supervisor's end; a context manager around the life of the node's processes."""
+class Board(Collector):
+    """The supervisor's end; a context manager around the life of the node's processes.
+
+    A folder that is full or gone costs the metrics and nothing else: only `place(...).render` tells of it.
+    """
 
     def __init__(self) -> None:
         self._folder = _new_folder()
@@ -98,13 +107,14 @@ class Board:
         post = _read(file)
         if post is None:
             return
+        file.with_name(f"{number}.new").unlink(missing_ok=True)
         _add(self._past, (family for family in post.families if family.kind in _ADDED))
         for family in self._past.values():
             if len(family.series) > SERIES:
                 family.series = dict(list(family.series.items())[:SERIES])
         self._taken_over = (*self._taken_over, number)[-_LATELY:]
-        self._post()
-        file.unlink(missing_ok=True)
+        if self._post():
+            file.unlink(missing_ok=True)
 
     def crashed(self) -> None:
         """A worker has ended that was not told to."""
@@ -115,10 +125,11 @@ class Board:
         """A configuration is in force in every worker from here on, or none of them takes it, and why."""
         self._reloads["applied" if ok else "refused"] += 1
         self._refused = not ok
-        if refusal is None:
-            (self._folder / _REFUSAL).unlink(missing_ok=True)
-        else:
-            _replace(self._folder / _REFUSAL, refusal.encode())
+        with contextlib.suppress(OSError):
+            if refusal is None:
+                (self._folder / _REFUSAL).unlink(missing_ok=True)
+            else:
+                _replace(self._folder / _REFUSAL, refusal.encode())
         self._post()
 
     def refresh(self, workers: int) -> None:
@@ -128,22 +139,29 @@ class Board:
             self._workers = workers
             self._post()
 
-    def _post(self) -> None:
-        self._posted_at = time.monotonic()
-        own = [
-            GaugeMetricFamily("llmgw_workers", "Worker processes that run.", self._workers),
-            CounterMetricFamily(
-                "llmgw_worker_crashes", "Workers that have ended without being told to.", value=self._crashes
-            ),
-            GaugeMetricFamily("llmgw_config_last_reload_successful", "", not self._refused),
-        ]
+    def collect(self) -> Iterator[Metric]:
+        """What the supervisor itself knows. What workers tell as well has its description from them."""
+        yield GaugeMetricFamily("llmgw_workers", "Worker processes that run.", self._workers)
+        yield CounterMetricFamily(
+            "llmgw_worker_crashes", "Workers that have ended without being told to.", value=self._crashes
+        )
+        yield GaugeMetricFamily("llmgw_config_last_reload_successful", "", not self._refused)
         reloads = CounterMetricFamily("llmgw_config_reloads", "", labels=("outcome",))
         for outcome, count in self._reloads.items():
             reloads.add_metric((outcome,), count)
+        yield reloads
+
+    def _post(self) -> bool:
+        self._posted_at = time.monotonic()
         families: dict[str, Family] = {}
         _add(families, self._past.values())
-        _add(families, _families([*own, reloads]))
-        _write(self._folder / str(SUPERVISOR), _Post(list(families.values()), self._taken_over))
+        _add(families, _families(self.collect()))
+        try:
+            _write(self._folder / str(SUPERVISOR), _Post(list(families.values()), self._taken_over))
+        except OSError as error:
+            _log.warning("the metrics of ended workers cannot be kept: %s", error)
+            return False
+        return True
 
     def __enter__(self) -> Self:
         return self
@@ -158,7 +176,7 @@ class Place:
     """A worker's end."""
 
     def __init__(self, folder: Path, number: int, collector: Collector) -> None:
-        self._folder = folder
+        self.folder = folder
         self._file = folder / str(number)
         self._collector = collector
         self._writing = threading.Lock()
@@ -178,7 +196,7 @@ class Place:
     def refusal(self) -> str | None:
         """Why the newest configuration is in no worker; None when it is in all of them, or will be."""
         try:
-            return (self._folder / _REFUSAL).read_text("utf-8")
+            return (self.folder / _REFUSAL).read_text("utf-8")
         except OSError:
             return None
 
@@ -198,12 +216,12 @@ class Place:
 
     def _node(self) -> dict[str, Family]:
         posts = {}
-        for file in self._folder.iterdir():
+        for file in self.folder.iterdir():
             if file.name.isdecimal() and int(file.name) != SUPERVISOR:
                 post = _read(file)
                 if post is not None:
                     posts[int(file.name)] = post
-        supervisor = _read(self._folder / str(SUPERVISOR)) or _Post([])
+        supervisor = _read(self.folder / str(SUPERVISOR)) or _Post([])
         merged: dict[str, Family] = {}
         for number in sorted(posts):
             if number not in supervisor.taken_over:
@@ -274,9 +292,14 @@ def _new_folder() -> Path:
     prefix = f"llmgw-{os.geteuid()}-"
     for former in base.glob(f"{prefix}*"):
         pid = former.name.removeprefix(prefix).partition("-")[0]
-        if pid.isdecimal() and not _lives(int(pid)) and former.lstat().st_uid == os.geteuid():
-            shutil.rmtree(former, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=base))
+        if former in _made or not pid.isdecimal() or _lives(int(pid)):
+            continue
+        with contextlib.suppress(OSError):
+            if former.lstat().st_uid == os.geteuid():
+                shutil.rmtree(former)
+    folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=base))
+    _made.add(folder)
+    return folder
 
 
 def _lives(pid: int) -> bool:

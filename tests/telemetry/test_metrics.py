@@ -20,6 +20,7 @@ from llmgw.rules.panic import Entry
 from llmgw.standalone.breakers import MemoryBreakers
 from llmgw.standalone.flags import SqliteFlags
 from llmgw.standalone.panic import PanicWatch
+from llmgw.telemetry.board import Board
 from llmgw.telemetry.metrics import MODELS, OTHER, OVERHEAD_S, Metrics
 from tests.telemetry.records import record
 
@@ -171,8 +172,11 @@ def test_every_metric_is_documented_and_every_documented_one_exists(tmp_path: Pa
     guard = Guard(error_rate=0.5, min_calls=1)
     metrics.flags = SqliteFlags(tmp_path / "llmgw.db", {"f": Flag(default=True, guard=guard)})
     metrics.flags.note(("f",), "failure", 0.1, None, 1.0)
+    with Board() as board:
+        board.refresh(1)
+        text, _ = board.place(1, metrics.registry).render()
     shown = {}
-    for family in text_string_to_metric_families(generate_latest(metrics.registry).decode()):
+    for family in text_string_to_metric_families(text.decode()):
         if family.name.startswith("llmgw_"):
             name = family.name + ("_total" if family.type == "counter" else "")
             labels = {label for sample in family.samples for label in sample.labels} - {"le"}
