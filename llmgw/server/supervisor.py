@@ -203,7 +203,7 @@ class Supervisor:
         _log.info("replacing %d workers, one at a time", len(self._slots))
         self._wanted = plan
         while len(self._slots) < plan.workers:
-            self._slots.append(_Slot(self._listen()))
+            self._slots.append(_Slot(None))
 
     # workers
 
@@ -211,8 +211,6 @@ class Supervisor:
         """Start what is missing; of what is outdated replace one at a time."""
         for slot in self._slots:
             if slot.process is None and slot.successor is None and now >= slot.start_at:
-                if slot.sock is None:
-                    slot.sock = self._listen()
                 slot.process = self._start(slot, self._plan)
         if self._wanted is self._plan and all(
             slot.process is None or slot.process.plan is self._plan for slot in self._slots
@@ -226,12 +224,23 @@ class Supervisor:
                 slot.successor = self._start(slot, self._wanted)
                 return
 
-    def _start(self, slot: _Slot, plan: Plan) -> _Process:
+    def _start(self, slot: _Slot, plan: Plan) -> _Process | None:
+        """A new worker in that place; None where the system refuses a socket or a process, for now."""
         self._numbers += 1
-        assert slot.sock is not None
-        pid, pipe = fork(
-            plan.work, self._numbers, slot.sock, lambda: self._forget(slot), introduces=plan is not self._plan
-        )
+        try:
+            if slot.sock is None:
+                slot.sock = self._listen()
+            pid, pipe = fork(
+                plan.work,
+                self._numbers,
+                slot.sock,
+                lambda: self._forget(slot),
+                introduces=plan is not self._plan,
+            )
+        except (OperatorError, OSError) as error:
+            slot.start_at = time.monotonic() + PAUSES_S[-1]
+            _log.error("no worker can be started, the next try is in %g s: %s", PAUSES_S[-1], error)
+            return None
         process = _Process(pid, self._numbers, pipe, plan, time.monotonic())
         self._running[pid] = process
         self._selector.register(pipe, selectors.EVENT_READ, process)
