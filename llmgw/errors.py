@@ -197,7 +197,7 @@ class UpstreamTimeout(CallError):
 class OperatorError(Exception):
     """A command cannot be carried out; the text says what is wrong and what to do."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
 
 class UsageError(OperatorError):

@@ -27,6 +27,10 @@ _heads: dict[int, str] = {}
 """The letters of the last millisecond."""
 
 
+# Two processes must not draw from one stock.
+os.register_at_fork(after_in_child=_tails.clear)
+
+
 def new(kind: Kind, now: float) -> str:
     """A new id of that kind, made at `now` (Unix seconds)."""
     try:

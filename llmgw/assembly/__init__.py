@@ -17,8 +17,11 @@ from llmgw.assembly.standalone import (
     open_reports,
     store_path,
 )
+from llmgw.telemetry import supervisor_log
+from llmgw.telemetry.board import Board
 
 __all__ = [
+    "Board",
     "Installation",
     "Reach",
     "create_kms",
@@ -35,4 +38,5 @@ __all__ = [
     "readiness",
     "routing",
     "store_path",
+    "supervisor_log",
 ]

@@ -33,6 +33,7 @@ from llmgw.rules.pace import Pace
 from llmgw.rules.price_book import PriceBook
 from llmgw.rules.route import Routes
 from llmgw.telemetry import Telemetry
+from llmgw.telemetry.board import Board
 
 
 class Installation:
@@ -49,15 +50,29 @@ class Installation:
     def __init__(self, path: Path, config: Config) -> None:
         self.path = path
         self.config = config
+        self.worker = 0
+        """The number of this process among the workers of its node; 0 where it is alone."""
+        self._board: Board | None = None
         self._version = _version(path)
         self._parts = ExitStack()
+
+    def join(self, board: Board, worker: int) -> None:
+        """Be one of several workers from entering on, with a number that no other of this node has or had."""
+        self._board = board
+        self.worker = worker
 
     def __enter__(self) -> Self:
         config, base = self.config, self.path.parent
         with ExitStack() as parts:
             keeper = parts.enter_context(standalone.keeper(config, base))
             self.telemetry = parts.enter_context(
-                Telemetry(config.telemetry, webhook=config.limits.webhook, keeper=keeper)
+                Telemetry(
+                    config.telemetry,
+                    webhook=config.limits.webhook,
+                    keeper=keeper,
+                    board=self._board,
+                    worker=self.worker,
+                )
             )
             kms = open_kms(config, base)
             remote = config.flag_provider.kind == "flagd"

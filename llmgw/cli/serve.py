@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -14,7 +15,7 @@ from llmgw.cli.session import config_path
 from llmgw.config.read import load
 from llmgw.config.schema import Config
 from llmgw.errors import UsageError
-from llmgw.server.run import run
+from llmgw.server.run import run, run_workers
 
 
 def serve(
@@ -23,11 +24,15 @@ def serve(
         int | None, typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port; 0 takes a free one.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", min=1, help="Processes; standalone mode has one.")
+        int | None,
+        typer.Option(
+            "--workers", metavar="N", min=1, help="Processes; more than one needs Postgres and Redis."
+        ),
     ] = None,
     config: ConfigPath = None,
 ) -> None:
-    """Run the gateway until SIGTERM or Ctrl-C, which drain it; SIGHUP reloads the configuration.
+    """Run the gateway until SIGTERM or Ctrl-C, which drain it; SIGHUP reloads the configuration, with several
+    workers by replacing one after the other.
 
     Example: llmgw serve --port 8080
     """
@@ -36,7 +41,15 @@ def serve(
     for fault in faults:
         render.err.print(f"[yellow]warning:[/yellow] {render.text(str(fault))}")
     installation = Installation(path, _overridden(loaded, host, port, workers))
-    run(installation, lambda url: None)
+    if installation.config.server.workers == 1:
+        run(installation, lambda url: None)
+    else:
+        run_workers(installation, lambda: _read(path, host, port, workers))
+
+
+def _read(path: Path, host: str | None, port: int | None, workers: int | None) -> Installation:
+    loaded, _ = load(path)
+    return Installation(path, _overridden(loaded, host, port, workers))
 
 
 def _overridden(config: Config, host: str | None, port: int | None, workers: int | None) -> Config:

@@ -1,7 +1,9 @@
 """Wraps data keys under a keyring kept in a file on this machine.
 
 The file is the root of every stored secret, so it is read only when no one else can read or replace it:
-a regular file, of this user or root, mode 0600. It is created whole or not at all (written and synced
+a regular file, of this user or root, mode 0600. Root may also give it to the group that this process is in, to
+read (0440), and it may be reached through symbolic links that no one else can change: so Kubernetes mounts a
+secret, a link to a link to the file, of root and the pod's group. It is created whole or not at all (written and synced
 under another name, then linked) and never replaces one that is there: a lost keyring cannot be made again.
 
     {"format": "llmgw-keyring/1", "current": 1,
@@ -27,6 +29,7 @@ from llmgw.keyring.ring import Keyring, Term
 
 FORMAT: Final = "llmgw-keyring/1"
 _SIZE_LIMIT: Final = 1024 * 1024
+_LINK_LIMIT: Final = 16
 
 
 class _File(Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,13 +103,8 @@ def _identity(term: str, context: bytes) -> bytes:
 
 def _read_private(path: Path) -> bytes:
     """The file's bytes, once its owner, type and mode are known to be safe (checked on the open file)."""
-    if path.is_symlink():
-        raise OperatorError(
-            f"The keyring {path} is a symbolic link, which its target's owner does not control; "
-            f"name the file itself: {path.resolve()}"
-        )
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = os.open(_followed(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
         raise StoreUnavailable(
             f"The keyring {path} does not exist; bring it back from your backup, or make a new "
@@ -123,7 +121,7 @@ def _read_private(path: Path) -> bytes:
                 f"The keyring {path} belongs to user {found.st_uid}, who could replace it; run llmgw as that "
                 f"user, or: chown {os.geteuid()} {path}"
             )
-        if found.st_mode & 0o077:
+        if found.st_mode & (0o037 if _given_to_our_group(found) else 0o077):
             raise OperatorError(
                 f"The keyring {path} can be reached by other users (mode {stat.S_IMODE(found.st_mode):04o}); "
                 f"run: chmod 600 {path}"
@@ -132,6 +130,55 @@ def _read_private(path: Path) -> bytes:
             return opened.read(_SIZE_LIMIT + 1)
     finally:
         os.close(file)
+
+
+def _followed(path: Path) -> Path:
+    """The file that `path` leads to, itself no link, where nobody else can change a link on the way from it.
+
+    The folders of `path` are as the operator names them; what a link names is looked at step by step.
+    """
+    here = path.parent.resolve()
+    steps = [path.name]
+    links = 0
+    while steps:
+        step = steps.pop()
+        here = here.parent if step == ".." else here / step
+        if not here.is_symlink():
+            continue
+        links += 1
+        if links > _LINK_LIMIT:
+            raise OperatorError(f"The keyring {path} is a symbolic link that leads nowhere.")
+        _check_link(path, here)
+        target = here.readlink()
+        here = Path(target.anchor) if target.is_absolute() else here.parent
+        steps += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+    return here
+
+
+def _check_link(path: Path, link: Path) -> None:
+    """OperatorError where others could make `link`, on the way to the keyring at `path`, lead elsewhere."""
+    trusted = (0, os.geteuid())
+    folder = link.parent.stat()
+    if link.lstat().st_uid not in trusted or folder.st_uid not in trusted:
+        changed_by = "belongs to another user"
+    elif folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX:
+        changed_by = "is in a folder that other users may write to"
+    else:
+        return
+    raise OperatorError(
+        f"The keyring {path} is reached through the symbolic link {link}, which {changed_by}, who could make it "
+        f"lead elsewhere; name the file itself: {path.resolve()}"
+    )
+
+
+def _given_to_our_group(found: os.stat_result) -> bool:
+    """Whether root owns the file and has given it to a group of this process, which root itself has no need of."""
+    return (
+        os.geteuid() != 0
+        and found.st_uid == 0
+        and found.st_gid != 0
+        and found.st_gid in (os.getegid(), *os.getgroups())
+    )
 
 
 def _parse(path: Path, text: bytes) -> Keyring:

@@ -7,6 +7,7 @@ dropped and the trace goes on.
 
 from __future__ import annotations
 
+import os
 import re
 from random import Random
 from typing import Final
@@ -37,7 +38,10 @@ SAMPLED: Final = 1
 """The one flag of level 1; others are set to zero, as section 3.2.2.5 has it."""
 
 # Of our own: a seed that some other part of the process sets must not make ids come twice.
-_bits: Final = Random().getrandbits  # noqa: S311 - an id must be unique, not secret
+_random: Final = Random()  # noqa: S311 - an id must be unique, not secret
+_bits: Final = _random.getrandbits
+# Workers are forked, and two must not draw the same.
+os.register_at_fork(after_in_child=_random.seed)
 
 
 class TraceContext(Struct, frozen=True):

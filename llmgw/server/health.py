@@ -28,7 +28,7 @@ def _handlers(running: Running) -> list[HTTPRouteHandler]:
 
     @get(["/health/readiness", "/readyz"])
     async def readiness() -> Response[dict[str, Any]]:
-        body = await _readiness(running)
+        body = await readiness_of(running)
         return Response(body, status_code=503 if body["status"] in ("draining", "failing") else 200)
 
     @get("/metrics", sync_to_thread=True)
@@ -39,15 +39,17 @@ def _handlers(running: Running) -> list[HTTPRouteHandler]:
     return [liveness, readiness, metrics]
 
 
-async def _readiness(running: Running) -> dict[str, Any]:
+async def readiness_of(running: Running) -> dict[str, Any]:
+    """What readiness tells; `status` is `ready`, `degraded`, `draining` or `failing`."""
     panic = running.gateway.panic
+    last_error = running.last_error
     secrets = await running.installation.shared.directory.probe()
     degraded = running.installation.shared.directory.degraded
     if running.draining:
         status = "draining"
     elif any(state != "ok" for state in secrets.values()):
         status = "failing"
-    elif degraded is not None or running.last_error is not None:
+    elif degraded is not None or last_error is not None:
         status = "degraded"
     else:
         status = "ready"
@@ -68,6 +70,6 @@ async def _readiness(running: Running) -> dict[str, Any]:
         "config": {
             "version": running.gateway.version,
             "loaded_seconds_ago": round(time.time() - running.loaded_at),
-            "reload": "ok" if running.last_error is None else running.last_error,
+            "reload": "ok" if last_error is None else last_error,
         },
     }

@@ -186,6 +186,8 @@ class Lane(HttpToolsProtocol):
         for name, value in headers:
             super().on_header(name, value)
         super().on_headers_complete()
+        if self.running.draining:
+            self.cycle.keep_alive = False
 
     def _application_can_read_url(self) -> bool:
         """Whether uvicorn can make a scope of the URL; where it cannot it would raise."""
@@ -349,10 +351,28 @@ class Lane(HttpToolsProtocol):
 
     # time
 
+    def shutdown(self) -> None:
+        """Let the answer under way be the last; an idle connection may bring one more request (`close_idle`)."""
+        latest = self._latest
+        if latest is not None and not latest.response_complete:
+            latest.keep_alive = False
+
+    def close_idle(self) -> None:
+        """Close the connection unless a request is being received or answered."""
+        latest = self._latest
+        if not self._in_head and (latest is None or latest.response_complete):
+            self.transport.close()
+
+    @property
+    def _latest(self) -> Exchange | RequestResponseCycle | None:
+        return self.cycle
+
     def cut(self, error: CallError) -> None:
-        """Stop the answer under way (the drain's time is up)."""
+        """Stop the answer under way (the drain's time is up); with none, the connection ends."""
         if isinstance(self._answering, Exchange):
             self._answering.cut(error)
+        elif self._answering is None:
+            self.transport.close()
 
     def sweep(self, now: float) -> None:
         """Close what has waited too long; called about once a second for every connection."""

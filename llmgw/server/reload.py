@@ -33,10 +33,14 @@ class Running:
         self.gateway = gateway
         self.draining = False
         self.loaded_at = time.time()
-        self.last_error: str | None = None
-        """Why the last reload was refused; None when the newest file is in force."""
+        self._last_error: str | None = None
         self._wanted = asyncio.Event()
         installation.shared.panic.on_change = self._panic
+
+    @property
+    def last_error(self) -> str | None:
+        """Why the last reload was refused, here or for all workers; None when the newest file is in force."""
+        return self._last_error or self.installation.telemetry.refusal
 
     def refused(self, error: CallError) -> None:
         """Bytes that were no request were answered with `error`."""
@@ -67,13 +71,13 @@ class Running:
             new = await asyncio.to_thread(self.installation.read_again)
             gateway = self.installation.assemble(new, previous=old)
         except OperatorError as error:
-            self.last_error = str(error)
+            self._last_error = str(error)
             self.installation.telemetry.reloaded(False)
             _log.error("the configuration was not reloaded, the old one stays in force: %s", error)
             return
         self.gateway = gateway
         self.loaded_at = time.time()
-        self.last_error = None
+        self._last_error = None
         self.installation.telemetry.reloaded(True)
         _log.info("configuration %s is in force", gateway.version)
         for section in _fixed_changes(old.config, gateway.config):

@@ -6,14 +6,20 @@ appends to a queue, nothing else; a frozen reader of the log or a slow scraper c
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, Protocol, Self
 
+from prometheus_client import CONTENT_TYPE_LATEST, Metric, generate_latest
+from prometheus_client.registry import Collector
+
 from llmgw.config import schema
 from llmgw.ports import BudgetWarning, CallRecord, Flags, Panic
+from llmgw.telemetry.board import Board, Place
 from llmgw.telemetry.lines import Entry, encode, severity
-from llmgw.telemetry.log import JsonHandler
+from llmgw.telemetry.log import DirectWriter, JsonHandler
 from llmgw.telemetry.metrics import BreakerStates, JournalCounts, Metrics
 from llmgw.telemetry.webhook import Webhook
 from llmgw.telemetry.writer import Writer
@@ -34,7 +40,7 @@ class Keeper(Protocol):
     def offer(self, record: CallRecord) -> None: ...
 
 
-class Telemetry:
+class Telemetry(Collector):
     """A process's metrics and its log; a context manager around the whole run. Implements `ports.Sink`.
 
     Args:
@@ -42,6 +48,7 @@ class Telemetry:
         descriptor: the file descriptor that log lines go to.
         webhook: URL that warnings are sent to.
         keeper: keeps the records of calls for operators to look at.
+        board, worker: where this process, as one of several workers, tells what it counts, and its number.
     """
 
     def __init__(
@@ -50,13 +57,16 @@ class Telemetry:
         descriptor: int = STDERR,
         webhook: str | None = None,
         keeper: Keeper | None = None,
+        board: Board | None = None,
+        worker: int = 0,
     ) -> None:
-        self._level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+        self._level = _level(settings)
         self._metrics = Metrics()
         self._writer: Writer[Entry] = Writer(encode, descriptor, settings.queue)
         self._handler = JsonHandler(self._writer)
         self._keeper = keeper
         self._webhook = None if webhook is None else Webhook(webhook)
+        self._place: Place | None = None if board is None else board.place(worker, self)
 
     @property
     def in_flight(self) -> int:
@@ -101,24 +111,43 @@ class Telemetry:
         """A configuration was read again and is in force, or was refused."""
         self._metrics.reloaded(ok)
 
+    @property
+    def refusal(self) -> str | None:
+        """Why the supervisor of this process has refused the newest configuration."""
+        return None if self._place is None else self._place.refusal
+
     def render_metrics(self) -> tuple[bytes, str]:
-        """What Prometheus reads, and its media type; from any thread."""
+        """What Prometheus reads, of all workers together, and its media type; from any thread.
+
+        Raises:
+            OSError: the folder that the workers share has gone, or is full.
+        """
+        if self._place is not None:
+            return self._place.render()
+        return generate_latest(self), CONTENT_TYPE_LATEST
+
+    def collect(self) -> Iterator[Metric]:
+        """What this process has counted; from any thread."""
         self._metrics.dropped("log", self._writer.dropped)
         if self._keeper is not None:
             self._metrics.dropped("requests", self._keeper.dropped)
         if self._webhook is not None:
             self._metrics.dropped("webhook", self._webhook.dropped)
-        return self._metrics.render()
+        yield from self._metrics.registry.collect()
 
     def start(self) -> None:
         """Take over the logging of the process."""
         self._writer.start()
         self._handler.install(self._level)
+        if self._place is not None:
+            self._place.start()
 
     def stop(self) -> None:
         """Give it back and write what is waiting, for `FLUSH_S` at most."""
         if self._webhook is not None:
             self._webhook.stop()
+        if self._place is not None:
+            self._place.stop()
         self._handler.remove()
         self._writer.stop(FLUSH_S)
 
@@ -130,3 +159,18 @@ class Telemetry:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+@contextlib.contextmanager
+def supervisor_log(settings: schema.Telemetry, descriptor: int = STDERR) -> Iterator[None]:
+    """The logging of a supervisor: lines of the same form, without a thread."""
+    handler = JsonHandler(DirectWriter(descriptor))
+    handler.install(_level(settings))
+    try:
+        yield
+    finally:
+        handler.remove()
+
+
+def _level(settings: schema.Telemetry) -> int:
+    return logging.getLevelNamesMapping()[settings.log_level.upper()]

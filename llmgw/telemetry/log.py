@@ -7,17 +7,42 @@ logs it and how; only what nobody foresaw carries its traceback, as one field of
 from __future__ import annotations
 
 import logging
+import os
+import select
 from traceback import format_exception
+from typing import Protocol
 
 from llmgw.errors import CallError, OperatorError
-from llmgw.telemetry.lines import Entry, Message
-from llmgw.telemetry.writer import Writer
+from llmgw.telemetry.lines import Entry, Message, encode
+
+
+class Taker(Protocol):
+    """Makes a line of an entry, sooner or later; never waits and never raises."""
+
+    def offer(self, entry: Entry) -> None: ...
+
+
+class DirectWriter:
+    """Writes each line at once: for a process that says little and must have no second thread.
+
+    A line that would have to wait for its reader is dropped.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def offer(self, entry: Entry) -> None:
+        try:
+            if select.select([], [self._descriptor], [], 0)[1]:
+                os.write(self._descriptor, encode(entry))
+        except OSError:
+            return  # the reader has gone, or the disk is full
 
 
 class JsonHandler(logging.Handler):
-    """Hands log records to the writer; formats their text at once, for arguments may change later."""
+    """Hands log records to a writer; formats their text at once, for arguments may change later."""
 
-    def __init__(self, writer: Writer[Entry]) -> None:
+    def __init__(self, writer: Taker) -> None:
         super().__init__()
         self._writer = writer
         self._before: tuple[list[logging.Handler], int] = ([], logging.WARNING)

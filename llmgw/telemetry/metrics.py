@@ -18,7 +18,7 @@ from time import monotonic
 from typing import Final, Protocol
 
 from msgspec.structs import astuple
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -92,7 +92,7 @@ class BreakerStates(Protocol):
 
 
 class Metrics(Collector):
-    """Everything that is counted in one process. All methods but `render` belong to the event loop."""
+    """Everything that is counted in one process. All methods but `collect` belong to the event loop."""
 
     def __init__(self) -> None:
         self.in_flight = 0
@@ -116,9 +116,10 @@ class Metrics(Collector):
         self.flags: Flags | None = None
         self._reloads = {"applied": 0, "refused": 0}
         self._last_reload_ok = True
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
-        ProcessCollector(registry=self._registry)
+        self.registry = CollectorRegistry(auto_describe=False)
+        """These, and what the system says of the process."""
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
 
     def observe(self, record: CallRecord) -> None:
         """Count a call that has ended."""
@@ -194,10 +195,6 @@ class Metrics(Collector):
         """Set how many entries `queue` has dropped since the start."""
         self._dropped[queue] = count
 
-    def render(self) -> tuple[bytes, str]:
-        """The exposition and its media type; from any thread."""
-        return generate_latest(self._registry), CONTENT_TYPE_LATEST
-
     def _count_rare(self, provider: str | None, model: str | None, status: int) -> None:
         """A series' first count, and each count of what has no series of its own."""
         if (provider, model) not in self._models:
@@ -209,7 +206,7 @@ class Metrics(Collector):
         self._requests[series] = self._requests.get(series, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
-        """The families, for the registry."""
+        """The families, for the registry; from any thread."""
         yield InfoMetricFamily("llmgw_build", "The version that runs.", {"version": __version__})
         requests = CounterMetricFamily(
             "llmgw_requests", "Requests that have ended.", labels=("provider", "model", "status")

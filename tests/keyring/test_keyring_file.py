@@ -6,6 +6,9 @@ import base64
 import json
 import os
 import stat
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +81,98 @@ def test_a_private_file_is_accepted(path: Path, mode: int) -> None:
     assert LocalKms.load(path).current == "local:1"
 
 
-def test_a_symbolic_link_is_refused(path: Path, tmp_path: Path) -> None:
-    """The message names the file to use instead."""
+def test_a_secret_as_kubernetes_mounts_it_is_accepted(path: Path, tmp_path: Path) -> None:
+    """A link to a file in a folder that is a link too, all in a folder with the sticky bit that anyone may write to."""
+    volume = tmp_path / "volume"
+    (volume / "..2026_01_31").mkdir(parents=True)
+    volume.chmod(0o1777)
+    path.rename(volume / "..2026_01_31" / "llmgw.keyring")
+    (volume / "..data").symlink_to("..2026_01_31")
+    (volume / "llmgw.keyring").symlink_to("..data/llmgw.keyring")
+    assert LocalKms.load(volume / "llmgw.keyring").current == "local:1"
+
+
+def test_a_link_may_be_absolute_and_lead_upwards(path: Path, tmp_path: Path) -> None:
+    """Each step is taken from where the link before it has led."""
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (inner / "up").symlink_to(f"../../{path.name}")
+    (tmp_path / "absolute").symlink_to(inner / "up")
+    assert LocalKms.load(tmp_path / "absolute").current == "local:1"
+
+
+def test_a_link_that_others_could_change_is_refused(path: Path, tmp_path: Path) -> None:
+    """In a folder without the sticky bit that anyone may write to; the message names the file to use instead."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    (folder / "link").symlink_to(path)
+    folder.chmod(0o777)
+    (tmp_path / "first").symlink_to(folder / "link")
+    for link in (folder / "link", tmp_path / "first"):
+        with pytest.raises(OperatorError, match=f"symbolic link .*/open/link.*other users.*{path}"):
+            LocalKms.load(link)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give links away")
+def test_another_users_link_is_refused(path: Path, tmp_path: Path) -> None:
+    """Whoever owns a link in a folder with the sticky bit can replace it."""
     (tmp_path / "link").symlink_to(path)
-    with pytest.raises(OperatorError, match=f"symbolic link.*{path}"):
+    os.chown(tmp_path / "link", 12345, -1, follow_symlinks=False)
+    with pytest.raises(OperatorError, match=r"symbolic link .*belongs to another user"):
         LocalKms.load(tmp_path / "link")
+
+
+def test_what_a_link_leads_to_is_checked_like_any_file(path: Path, tmp_path: Path) -> None:
+    """A link makes nothing safe that others can read."""
+    (tmp_path / "link").symlink_to(path)
+    path.chmod(0o644)
+    with pytest.raises(OperatorError, match="can be reached by other users"):
+        LocalKms.load(tmp_path / "link")
+
+
+def test_links_in_a_circle_and_links_to_nothing_are_told(tmp_path: Path) -> None:
+    """One sentence each, and no endless search."""
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OperatorError, match="leads nowhere"):
+        LocalKms.load(tmp_path / "a")
+    (tmp_path / "dangling").symlink_to("nothing")
+    with pytest.raises(StoreUnavailable, match="does not exist"):
+        LocalKms.load(tmp_path / "dangling")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize(
+    ("owner", "group", "mode", "accepted"),
+    [
+        (0, 10001, 0o440, True),  # a secret's mount in a pod with fsGroup
+        (0, 10001, 0o640, True),
+        (0, 10001, 0o460, False),
+        (0, 10001, 0o444, False),
+        (10001, 10001, 0o440, False),  # ours: nobody had to give it to the group
+        (12345, 10001, 0o440, False),
+    ],
+)
+def test_root_may_give_the_keyring_to_the_groups_of_the_process(
+    owner: int, group: int, mode: int, accepted: bool
+) -> None:
+    """Group 10001 may read what root has given it; nobody else may, and nobody may write."""
+    code = (
+        "import os, sys; from pathlib import Path; from llmgw.kms.local import LocalKms; from llmgw.errors import OperatorError\n"
+        "os.setgroups([]); os.setgid(10001); os.setuid(10001)\n"
+        "try: LocalKms.load(Path(sys.argv[1]))\n"
+        "except OperatorError as error: sys.exit(str(error))"
+    )
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own lets no other user in
+        Path(folder).chmod(0o711)
+        path = Path(folder) / "llmgw.keyring"
+        local.create(path)
+        os.chown(path, owner, group)
+        path.chmod(mode)
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60, check=False
+        )
+    assert (done.returncode == 0) is accepted, done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
