@@ -13,12 +13,12 @@ from typing import Final
 
 from sqlite_utils import Database
 
-from llmgw import ids
 from llmgw.spool import Position, SpoolJournal
 from llmgw.spool.lines import DAY_S
 from llmgw.spool.segments import SEGMENT_BYTES
 from llmgw.standalone import store
 from llmgw.standalone.ledger_rows import LedgerTables
+from llmgw.stock.reports import first_id
 
 RETENTION_S: Final = 400 * DAY_S
 """How long the ledger keeps rows: a year, and a month to look back from."""
@@ -120,11 +120,6 @@ def position(database: Database) -> Position:
     if row is None:
         raise sqlite3.DatabaseError("the table ledger_state is empty")
     return Position(*row)
-
-
-def first_id(time_s: float) -> str:
-    """What no id of a row at `time_s` or later comes before."""
-    return ids.new("call", time_s)[:15]  # the prefix and ten characters of milliseconds
 
 
 _PURGE: Final = """

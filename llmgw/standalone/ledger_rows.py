@@ -14,7 +14,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from llmgw.spool.lines import BUCKETS, COLUMNS, DAY_S, HOUR_S, Line, decode, values_of
+from llmgw.spool.lines import COLUMNS, DAY_S, HOUR_S, Line, decode, values_of
+from llmgw.stock.sums import KIND, SUMS, SUMS_OF_ROWS, SUMS_OF_SUMS, TOKENS
 
 STATEMENT_ROWS: Final = 128
 """One statement inserts so many rows. Its values are bound without a pause: 0.3 ms at most."""
@@ -22,26 +23,6 @@ CACHE_KIB: Final = 16 * 1024
 """What a transaction changes stays in memory until it is committed."""
 KINDS_LIMIT: Final = 20_000
 """Kinds of calls known by heart."""
-
-SUMS: Final = ("requests", "unpriced", *BUCKETS, "cost_nano_usd", "saved_nano_usd", "shadow_saved_nano_usd")
-"""What the rollups hold of calls."""
-SUMS_OF_ROWS: Final = ", ".join(
-    (
-        "count(*) AS requests",
-        "sum(cost_nano_usd IS NULL) AS unpriced",
-        *(f"sum({name}) AS {name}" for name in BUCKETS),
-        "sum(cost_nano_usd) AS cost_nano_usd",
-        "sum(asked_cost_nano_usd - cost_nano_usd) AS saved_nano_usd",
-        "sum(cost_nano_usd - shadow_cost_nano_usd) AS shadow_saved_nano_usd",
-    )
-)
-"""The same of rows of the ledger."""
-SUMS_OF_SUMS: Final = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
-KIND: Final = (
-    "key_id", "org_id", "model_asked", "model", "provider", "status", "usage_source", "route", "shadow_route",
-)  # fmt: skip
-"""What the calls of a kind have in common. No route is empty text: a key has no NULL."""
-_TOKENS: Final = " + ".join(f"coalesce({name}, 0)" for name in BUCKETS)
 
 # One pass over the rows, one over the tags; everything else comes from these groups, which are fewer.
 _CALL_GROUPS: Final = f"""
@@ -60,7 +41,7 @@ _SPANS: Final = f"""
     GROUP BY 1, 2, {{names}}
 """  # noqa: S608
 _SCOPE: Final = f"""
-    SELECT '{{scope}}' AS scope, {{id}} AS id, start, requests, {_TOKENS} AS tokens, cost_nano_usd
+    SELECT '{{scope}}' AS scope, {{id}} AS id, start, requests, {TOKENS} AS tokens, cost_nano_usd
     FROM temp.{{groups}} JOIN call_kinds USING (kind)
 """  # noqa: S608
 _SCOPES: Final = "UNION ALL".join(

@@ -20,7 +20,8 @@ from llmgw.errors import NotFound, UsageError
 from llmgw.ports import LedgerRow
 from llmgw.standalone.journal import journal
 from llmgw.standalone.registry import SqliteRegistry
-from llmgw.standalone.reports import SqliteReports, pieces
+from llmgw.standalone.reports import SqliteReports
+from llmgw.stock.reports import pieces
 from tests.contracts.books import made
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
