@@ -7,6 +7,7 @@ process cannot do its work; a store that is down while known keys are still serv
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -14,6 +15,8 @@ from litestar import Litestar, Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from llmgw.server.reload import Running
+
+_log = logging.getLogger("llmgw.server")
 
 
 def application(running: Running) -> Litestar:
@@ -33,7 +36,11 @@ def _handlers(running: Running) -> list[HTTPRouteHandler]:
 
     @get("/metrics", sync_to_thread=True)
     def metrics() -> Response[bytes]:
-        body, content_type = running.installation.telemetry.render_metrics()
+        try:
+            body, content_type = running.installation.telemetry.render_metrics()
+        except OSError as error:  # half of the node's numbers would look like a restart
+            _log.error("the metrics of the workers cannot be put together: %s", error)
+            return Response(b"", status_code=503)
         return Response(body, media_type=content_type)
 
     return [liveness, readiness, metrics]

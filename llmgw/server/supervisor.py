@@ -120,7 +120,7 @@ class Supervisor:
         self._running: dict[int, _Process] = {}
         self._numbers = 0
         self._proven = False
-        """Whether any worker has ever been ready."""
+        """Whether any worker has ever come up. Until then what ended is not started again."""
         self._stopping = 0
         """Signals to stop that have come."""
         self._signals: deque[int] = deque()
@@ -210,7 +210,8 @@ class Supervisor:
     def _reconcile(self, now: float) -> None:
         """Start what is missing; of what is outdated replace one at a time."""
         for slot in self._slots:
-            if slot.process is None and slot.successor is None and now >= slot.start_at:
+            waits = now < slot.start_at or (slot.failures > 0 and not self._proven)
+            if slot.process is None and slot.successor is None and not waits:
                 slot.process = self._start(slot, self._plan)
         if self._wanted is self._plan and all(
             slot.process is None or slot.process.plan is self._plan for slot in self._slots
@@ -278,6 +279,7 @@ class Supervisor:
         if process.said or FAILED in said:
             process.said += said
             return
+        self._proven = True
         if READY in said and not process.ready:
             process.ready = True
             self._on_ready(process)
@@ -288,12 +290,11 @@ class Supervisor:
             process.kill_at = time.monotonic() + process.plan.stop_s + MARGIN_S
 
     def _on_ready(self, process: _Process) -> None:
-        self._proven = True
+        if process.plan is self._wanted and process.plan is not self._plan:
+            self._plan = process.plan
+            self._board.reloaded(True, None)
         for slot in self._slots:
             if slot.successor is process:
-                if process.plan is not self._plan:
-                    self._plan = process.plan
-                    self._board.reloaded(True, None)
                 old, slot.process, slot.successor = slot.process, process, None
                 if old is not None:
                     self._end(old)
@@ -363,10 +364,11 @@ class Supervisor:
         if slot is None:
             return
         succeeds = slot.successor is process
+        introduced = process.plan is self._wanted and process.plan is not self._plan and not process.ready
         self._leave(process)
         if not self._proven and not self._running and not self._stopping:
             raise StartFailed(why if process.said else f"No worker could start: it {why}.", max(code, 1))
-        if succeeds and process.plan is not self._plan:
+        if introduced:
             self._wanted = self._plan
             self._board.reloaded(False, why)
             _log.error("the new configuration's first worker did not start, the old workers stay: %s", why)

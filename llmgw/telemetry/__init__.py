@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import select
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -22,7 +23,7 @@ from llmgw.telemetry.lines import Entry, encode, severity
 from llmgw.telemetry.log import DirectWriter, JsonHandler
 from llmgw.telemetry.metrics import BreakerStates, JournalCounts, Metrics
 from llmgw.telemetry.webhook import Webhook
-from llmgw.telemetry.writer import Writer
+from llmgw.telemetry.writer import PIECE_BYTES, Writer
 
 _log = logging.getLogger("llmgw.telemetry")
 
@@ -62,7 +63,8 @@ class Telemetry(Collector):
     ) -> None:
         self._level = _level(settings)
         self._metrics = Metrics()
-        self._writer: Writer[Entry] = Writer(encode, descriptor, settings.queue)
+        piece_bytes = PIECE_BYTES if board is None else select.PIPE_BUF
+        self._writer: Writer[Entry] = Writer(encode, descriptor, settings.queue, piece_bytes)
         self._handler = JsonHandler(self._writer)
         self._keeper = keeper
         self._webhook = None if webhook is None else Webhook(webhook)

@@ -19,7 +19,7 @@ GATHER_S: Final = 0.05
 """How long a line may wait for others."""
 
 PIECE_BYTES: Final = 64 * 1024
-"""A write is made as soon as this much has gathered."""
+"""A write is made when the next line would make it longer."""
 
 _Entry = TypeVar("_Entry")
 
@@ -31,9 +31,18 @@ class Writer(Generic[_Entry]):
         encode: makes the line, line feed included; called in the writer's thread; must not raise.
         descriptor: where lines go; it stays open.
         limit: entries that may wait.
+        piece_bytes: a piece of several lines is no longer. Where other processes write to the same pipe it must be
+            at most PIPE_BUF, up to which writes do not mix (pipe(7)).
     """
 
-    def __init__(self, encode: Callable[[_Entry], bytes], descriptor: int, limit: int) -> None:
+    def __init__(
+        self,
+        encode: Callable[[_Entry], bytes],
+        descriptor: int,
+        limit: int,
+        piece_bytes: int = PIECE_BYTES,
+    ) -> None:
+        self._piece_bytes = piece_bytes
         self._encode = encode
         self._descriptor = descriptor
         self._limit = limit
@@ -92,11 +101,11 @@ class Writer(Generic[_Entry]):
         size = 0
         while self._queue:
             line = self._encode(self._queue.popleft())
-            lines.append(line)
-            size += len(line)
-            if size >= PIECE_BYTES:
+            if lines and size + len(line) > self._piece_bytes:
                 self._write(lines)
                 lines, size = [], 0
+            lines.append(line)
+            size += len(line)
         if lines:
             self._write(lines)
 

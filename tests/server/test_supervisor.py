@@ -292,6 +292,29 @@ def test_a_plan_whose_first_worker_does_not_start_is_given_up(
     assert {name for name, _, _ in node.answering()} == {"a"}
 
 
+def test_an_old_worker_that_crashes_while_its_successor_starts_is_followed_by_it(
+    start: Start, tmp_path: Path
+) -> None:
+    """The successor serves in its place and the new plan goes on to the others."""
+    node = start()
+    plan(tmp_path, "b", "late")
+    node.signal(signal.SIGHUP)
+    wait_until(lambda: len(node.children()) == 3)
+    (successor,) = node.children() - {pid for _, _, pid in node.answering()}
+    for pid in node.children() - {successor}:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: node.serves("b", 2), timeout_s=15)
+    assert node.events().count("reloaded True None") == 1
+    assert not gone(successor)
+
+
+def test_nothing_is_started_again_before_one_has_come_up(start: Start, tmp_path: Path) -> None:
+    """Each worker of the first start fails once, and no more."""
+    node = start("refuse", workers=4, up=False)
+    assert node.process.wait(20) == 4
+    assert sorted(node.events()) == ["crashed"] * 3 + [f"retired {number}" for number in range(1, 5)]
+
+
 @pytest.mark.parametrize("workers", [1, 4])
 def test_the_number_of_workers_may_change(start: Start, tmp_path: Path, workers: int) -> None:
     """More are started, fewer are drained."""

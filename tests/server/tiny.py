@@ -3,7 +3,7 @@
 
 `FOLDER/plan.json` says what the plan is, at the start and at each SIGHUP:
     {"name": "a", "workers": 2, "does": "serve"}
-`does`: `serve`; `refuse` (an OperatorError of exit code 4), `raise`, `exit` at once; `hang` (never ready). The address
+`does`: `serve`; `late` (ready after a second); `refuse` (an OperatorError of exit code 4), `raise`, `exit` at once; `hang` (never ready). The address
 is written to `FOLDER/port`, what happens is appended to `FOLDER/events`.
 
 A worker answers `name number pid`, and goes on where the connection brings a word: `crash`, `stop` (SIGTERM to
@@ -74,6 +74,8 @@ def work(name: str, does: str, worker: Worker) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, CUT):
         signal.signal(number, lambda number, frame: stopping.append(number))
     worker.alive()
+    if does == "late":
+        time.sleep(1)
     if does != "hang":
         worker.ready()
     while not stopping and not worker.orphaned:

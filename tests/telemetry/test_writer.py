@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -54,6 +56,25 @@ def read_all(pipe: Pipe) -> bytes:
     while piece := os.read(pipe.read_end, 65536):
         found += piece
     return found
+
+
+def test_writers_that_share_a_pipe_do_not_mix_their_lines(pipe: Pipe) -> None:
+    """Several processes have one stderr: with a reader so slow that the pipe is always full, each line is whole."""
+    writers = [Writer(encode, pipe.write_end, 10_000, select.PIPE_BUF) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    wanted = Counter[bytes]()
+    for number in range(2000):
+        for name, writer in zip("abcd", writers, strict=True):
+            line = f"{name}{number}" + name * (number % 700)
+            wanted[line.encode()] += 1
+            writer.offer(line)
+    found = b""
+    while found.count(b"\n") < wanted.total():
+        found += os.read(pipe.read_end, 1000)
+    for writer in writers:
+        writer.stop(5)
+    assert Counter(found.splitlines()) == wanted
 
 
 def test_every_entry_is_a_line_in_order(pipe: Pipe) -> None:
