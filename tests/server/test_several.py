@@ -233,6 +233,20 @@ def test_workers_draw_ids_of_their_own(house: House) -> None:
         assert len(rows) == 4
 
 
+def test_what_was_drawn_ahead_is_not_inherited() -> None:
+    """Ids and traces come from stocks of random numbers, and a fork copies the stock."""
+    code = (
+        "import os; from llmgw import ids; from llmgw.rules import trace\n"
+        "ids.new('call', 0); trace.begin(None, None); os.fork()\n"
+        "print(ids.new('call', 0), trace.begin(None, None).span_id, flush=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    words = done.stdout.split()
+    assert len(words) == len(set(words)) == 4
+
+
 def test_sigterm_finishes_what_runs_and_leaves_nothing_behind(house: House) -> None:
     """Streams end whole, the exit code is 0, and the folder that the workers shared is gone."""
     settings = yaml.safe_load(house.config.read_text())
