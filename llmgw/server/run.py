@@ -33,8 +33,9 @@ from llmgw.control.panic import refuse_changes
 from llmgw.errors import GatewayStopping, OperatorError
 from llmgw.server.health import application, readiness_of
 from llmgw.server.lane import Lane, lane_for
+from llmgw.server.process import Plan
 from llmgw.server.reload import Running
-from llmgw.server.supervisor import Plan, Supervisor
+from llmgw.server.supervisor import Supervisor
 from llmgw.server.worker import CUT, Worker
 
 _log = logging.getLogger("llmgw.server")

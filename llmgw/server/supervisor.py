@@ -24,26 +24,20 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from llmgw.errors import OperatorError
-from llmgw.server.worker import CUT, DRAINING, FAILED, READY, Worker, fork
+from llmgw.server.process import SILENT_S, Heard, Plan, Process
+from llmgw.server.worker import fork
 
 _log = logging.getLogger("llmgw.server")
 
-START_S: Final = 60.0
-"""Seconds a worker may take until it is ready; for the first sign of life where it replaces none."""
-SILENT_S: Final = 20.0
-"""Seconds without a sign of life after which a worker's event loop counts as stuck. A probe from outside cannot
-find that out: the other workers answer it."""
 STABLE_S: Final = 30.0
 """Seconds after which a worker's end is no longer a failure to start."""
 PAUSES_S: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Before a start that follows so many failures."""
-MARGIN_S: Final = 3.0
-"""Seconds after its time to stop is over until a worker is killed."""
 
 
 class StartFailed(OperatorError):
@@ -52,14 +46,6 @@ class StartFailed(OperatorError):
     def __init__(self, text: str, exit_code: int) -> None:
         super().__init__(text)
         self.exit_code = exit_code
-
-
-class Plan(NamedTuple):
-    """What workers do from here on. `stop_s`: how long one may take to stop; `work` returns when it has."""
-
-    workers: int
-    stop_s: float
-    work: Callable[[Worker], None]
 
 
 class Board(Protocol):
@@ -72,27 +58,12 @@ class Board(Protocol):
 
 
 @dataclass(eq=False)
-class _Process:
-    pid: int
-    number: int
-    pipe: int
-    plan: Plan
-    started_at: float
-    heard_at: float | None = None
-    ready: bool = False
-    said: bytearray = field(default_factory=bytearray)
-    ending: bool = False
-    """Whether it was told to end, or said that it does."""
-    kill_at: float | None = None
-
-
-@dataclass(eq=False)
 class _Slot:
     """The place of one worker. `successor` is to take the place of `process` when it is ready."""
 
     sock: socket.socket | None
-    process: _Process | None = None
-    successor: _Process | None = None
+    process: Process | None = None
+    successor: Process | None = None
     failures: int = 0
     start_at: float = 0.0
 
@@ -117,7 +88,7 @@ class Supervisor:
         self._read = read
         self._board = board
         self._slots = [_Slot(listen()) for _ in range(plan.workers)]
-        self._running: dict[int, _Process] = {}
+        self._running: dict[int, Process] = {}
         self._numbers = 0
         self._proven = False
         """Whether any worker has ever come up. Until then what ended is not started again."""
@@ -159,9 +130,10 @@ class Supervisor:
                 return
             if not self._stopping:
                 self._reconcile(now)
-            self._end_overdue(now)
+            for process in self._running.values():
+                process.kill_if_overdue(now)
             self._board.refresh(len(self._running))
-            until = min(self._deadlines(), default=now + 1.0)
+            until = min(self._deadlines(now), default=now + 1.0)
             wait_s = min(max(until - now, 0.0), 1.0)
             for key, _ in self._selector.select(wait_s):
                 if key.fileobj is wake:
@@ -172,7 +144,7 @@ class Supervisor:
             if time.monotonic() - now > wait_s + SILENT_S / 3:
                 # This process itself was stopped for a while, and most likely its workers with it.
                 for process in self._running.values():
-                    process.heard_at = process.heard_at and time.monotonic()
+                    process.excuse()
 
     # signals
 
@@ -191,7 +163,7 @@ class Supervisor:
         self._close_sockets()
         _log.info("%s %d workers", "draining" if self._stopping == 1 else "cutting", len(self._running))
         for process in self._running.values():
-            self._end(process, cut=self._stopping > 1)
+            process.end(cut=self._stopping > 1)
 
     def _renew(self) -> None:
         try:
@@ -202,8 +174,6 @@ class Supervisor:
             return
         _log.info("replacing %d workers, one at a time", len(self._slots))
         self._wanted = plan
-        while len(self._slots) < plan.workers:
-            self._slots.append(_Slot(None))
 
     # workers
 
@@ -223,9 +193,11 @@ class Supervisor:
         for slot in self._slots:
             if slot.process is not None and slot.process.plan is not self._wanted and now >= slot.start_at:
                 slot.successor = self._start(slot, self._wanted)
+                if slot.successor is not None:
+                    slot.successor.replaces = True
                 return
 
-    def _start(self, slot: _Slot, plan: Plan) -> _Process | None:
+    def _start(self, slot: _Slot, plan: Plan) -> Process | None:
         """A new worker in that place; None where the system refuses a socket or a process, for now."""
         self._numbers += 1
         try:
@@ -242,7 +214,7 @@ class Supervisor:
             slot.start_at = time.monotonic() + PAUSES_S[-1]
             _log.error("no worker can be started, the next try is in %g s: %s", PAUSES_S[-1], error)
             return None
-        process = _Process(pid, self._numbers, pipe, plan, time.monotonic())
+        process = Process(pid, self._numbers, pipe, plan)
         self._running[pid] = process
         self._selector.register(pipe, selectors.EVENT_READ, process)
         return process
@@ -264,46 +236,35 @@ class Supervisor:
             if slot.sock is not None:
                 slot.sock.close()
             if slot.process is not None:
-                self._end(slot.process)
+                slot.process.end()
 
-    def _hear(self, process: _Process) -> None:
-        """Read what a worker says: signs of life, ready, draining, or why it cannot start."""
-        try:
-            said = os.read(process.pipe, 4096)
-        except BlockingIOError:
-            return
-        if not said:
-            self._selector.unregister(process.pipe)  # its end is seen by `_reap`
-            return
-        process.heard_at = time.monotonic()
-        if process.said or FAILED in said:
-            process.said += said
-            return
-        self._proven = True
-        if READY in said and not process.ready:
-            process.ready = True
+    def _hear(self, process: Process) -> None:
+        heard = process.hear()
+        self._proven = self._proven or process.heard_at is not None
+        if heard is Heard.READY:
             self._on_ready(process)
-        if DRAINING in said and not process.ending:
+        elif heard is Heard.DRAINING:
             _log.info("worker %d drains by itself", process.number)
             self._leave(process)
-            process.ending = True
-            process.kill_at = time.monotonic() + process.plan.stop_s + MARGIN_S
+        elif heard is Heard.END:
+            self._selector.unregister(process.pipe)  # its end is seen by `_reap`
 
-    def _on_ready(self, process: _Process) -> None:
+    def _on_ready(self, process: Process) -> None:
         if process.plan is self._wanted and process.plan is not self._plan:
             self._plan = process.plan
             self._board.reloaded(True, None)
+            self._slots += [_Slot(None) for _ in range(self._plan.workers - len(self._slots))]
         for slot in self._slots:
             if slot.successor is process:
                 old, slot.process, slot.successor = slot.process, process, None
                 if old is not None:
-                    self._end(old)
+                    old.end()
                 if all(
                     slot.process is not None and slot.process.plan is self._wanted for slot in self._slots
                 ):
                     _log.info("every worker has been replaced")
 
-    def _leave(self, process: _Process) -> None:
+    def _leave(self, process: Process) -> None:
         """A worker is gone from its place, which is free for another at once."""
         for slot in self._slots:
             if slot.process is process:
@@ -313,53 +274,24 @@ class Supervisor:
             elif slot.successor is process:
                 slot.successor = None
 
-    def _end(self, process: _Process, cut: bool = False) -> None:
-        allowed_s = MARGIN_S if cut else process.plan.stop_s + MARGIN_S
-        process.ending = True
-        process.kill_at = time.monotonic() + allowed_s
-        os.kill(process.pid, CUT if cut else signal.SIGTERM)
-
-    def _end_overdue(self, now: float) -> None:
-        for process in self._running.values():
-            slow = not process.ready and now > process.started_at + START_S
-            if process.kill_at is not None:
-                overdue = now >= process.kill_at
-            elif process.heard_at is None:
-                overdue = slow
-            else:
-                overdue = now > process.heard_at + SILENT_S or (slow and self._is_successor(process))
-            if overdue:
-                if process.kill_at is None:
-                    _log.error("worker %d is stuck and is killed", process.number)
-                process.kill_at = now + 1.0  # and once more, should it not have gone by then
-                os.kill(process.pid, signal.SIGKILL)
-
-    def _is_successor(self, process: _Process) -> bool:
-        return any(slot.successor is process for slot in self._slots)
-
     def _reap(self) -> None:
         for pid, status in _ended():
             process = self._running.pop(pid, None)
             if process is None:
                 continue  # an orphan of somebody else's, adopted where this is process 1
-            self._hear_last(process)
+            while process.pipe in self._selector.get_map() and process.has_said_more():
+                self._hear(process)
+            if process.pipe in self._selector.get_map():
+                self._selector.unregister(process.pipe)
+            os.close(process.pipe)
             self._board.retire(process.number)
             if not process.ending:
                 self._on_crash(process, os.waitstatus_to_exitcode(status))
 
-    def _hear_last(self, process: _Process) -> None:
-        while process.pipe in self._selector.get_map():
-            self._hear(process)
-            if not _readable(process.pipe):
-                break
-        if process.pipe in self._selector.get_map():
-            self._selector.unregister(process.pipe)
-        os.close(process.pipe)
-
-    def _on_crash(self, process: _Process, code: int) -> None:
+    def _on_crash(self, process: Process, code: int) -> None:
         """A worker has ended that was not told to."""
         now = time.monotonic()
-        why = process.said.partition(FAILED)[2].decode("utf-8", "replace") or _ending(code)
+        why = process.why(code)
         slot = next((slot for slot in self._slots if process in (slot.process, slot.successor)), None)
         if slot is None:
             return
@@ -367,7 +299,7 @@ class Supervisor:
         introduced = process.plan is self._wanted and process.plan is not self._plan and not process.ready
         self._leave(process)
         if not self._proven and not self._running and not self._stopping:
-            raise StartFailed(why if process.said else f"No worker could start: it {why}.", max(code, 1))
+            raise StartFailed(why, max(code, 1))
         if introduced:
             self._wanted = self._plan
             self._board.reloaded(False, why)
@@ -397,12 +329,12 @@ class Supervisor:
         for pid in list(self._running):
             os.waitpid(pid, 0)
 
-    def _deadlines(self) -> Iterator[float]:
+    def _deadlines(self, now: float) -> Iterator[float]:
         for process in self._running.values():
             if process.kill_at is not None:
                 yield process.kill_at
         for slot in self._slots:
-            if slot.process is None and slot.successor is None:
+            if slot.start_at > now:
                 yield slot.start_at
 
 
@@ -418,18 +350,6 @@ def _ended() -> Iterator[tuple[int, int]]:
         if pid == 0:
             return
         yield pid, status
-
-
-def _ending(code: int) -> str:
-    if code < 0:
-        return f"was ended by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}; its log says why"
-
-
-def _readable(descriptor: int) -> bool:
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        return bool(selector.select(0))
 
 
 def _drained(wake: socket.socket) -> bytes:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import yaml
 
-from llmgw.server import supervisor
+from llmgw.server import process, supervisor
 from tests.gateway import COMMAND, installed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +65,7 @@ def test_times_are_the_codes() -> None:
     """What the page promises of crashed and stuck workers."""
     text = section("Several workers")
     assert f"pauses that grow to {supervisor.PAUSES_S[-1]:g} s" in text.replace("\n  ", " ")
-    assert f"stands still for {supervisor.SILENT_S:g} s" in text.replace("\n  ", " ")
+    assert f"stands still for {process.SILENT_S:g} s" in text.replace("\n  ", " ")
 
 
 def test_backup_and_restore_do_what_the_page_says(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import yaml
 
 from llmgw import __version__
 from llmgw.config.read import read
+from llmgw.server.process import MARGIN_S
 from llmgw.server.run import CUT_S
-from llmgw.server.supervisor import MARGIN_S
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"

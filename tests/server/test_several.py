@@ -238,7 +238,7 @@ def test_what_was_drawn_ahead_is_not_inherited() -> None:
     code = (
         "import os; from llmgw import ids; from llmgw.rules import trace\n"
         "ids.new('call', 0); trace.begin(None, None); os.fork()\n"
-        "print(ids.new('call', 0), trace.begin(None, None).span_id, flush=True)"
+        "os.write(1, f\"{ids.new('call', 0)} {trace.begin(None, None).span_id}\\n\".encode())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True

@@ -211,8 +211,8 @@ def test_a_stuck_worker_is_killed_and_replaced(start: Start) -> None:
     ("does", "code", "reason"),
     [
         ("refuse", 4, "The store is not there."),
-        ("raise", 1, "No worker could start"),
-        ("exit", 7, "No worker could start"),
+        ("raise", 1, "A worker ended with exit code 1"),
+        ("exit", 7, "A worker ended with exit code 7"),
     ],
 )
 def test_it_gives_up_when_no_worker_can_start(start: Start, does: str, code: int, reason: str) -> None:

@@ -25,8 +25,9 @@ from pathlib import Path
 
 from llmgw.config.schema import Server
 from llmgw.errors import ConfigInvalid, OperatorError, StoreUnavailable
+from llmgw.server.process import Plan
 from llmgw.server.run import bind
-from llmgw.server.supervisor import Plan, Supervisor
+from llmgw.server.supervisor import Supervisor
 from llmgw.server.worker import CUT, Worker
 
 
