@@ -147,6 +147,23 @@ def test_a_worker_that_does_not_stop_in_time_is_killed(start: Start, tmp_path: P
     assert "is killed" not in node.log.read_text()
 
 
+def test_the_supervisor_sleeps_while_workers_drain(start: Start, tmp_path: Path) -> None:
+    """In three seconds of waiting it takes next to no CPU time."""
+    (tmp_path / "slow").touch()
+    node = start()
+
+    def cpu_s() -> float:
+        fields = Path(f"/proc/{node.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    node.signal(signal.SIGTERM)
+    wait_until(lambda: "draining 2 workers" in node.log.read_text())
+    before = cpu_s()
+    with pytest.raises(subprocess.TimeoutExpired):
+        node.process.wait(3)
+    assert cpu_s() - before < 1
+
+
 def test_ctrl_c_drains_once(start: Start, tmp_path: Path) -> None:
     """A terminal sends SIGINT to workers too, and the supervisor's SIGTERM on top is not a second wish."""
     (tmp_path / "slow").touch()
