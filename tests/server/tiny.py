@@ -74,6 +74,7 @@ def work(name: str, does: str, worker: Worker) -> None:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, CUT):
         signal.signal(number, lambda number, frame: stopping.append(number))
+    worker.sock.setblocking(False)
     worker.alive()
     if does == "late":
         time.sleep(1)
@@ -81,11 +82,15 @@ def work(name: str, does: str, worker: Worker) -> None:
         worker.ready()
     while not stopping and not worker.orphaned:
         worker.alive()
-        if select.select([worker.sock], [], [], 0.05)[0]:
-            with worker.sock.accept()[0] as client:
-                client.sendall(f"{name} {worker.number} {os.getpid()}\n".encode())
-                client.settimeout(1)
-                obey(client.recv(100))
+        select.select([worker.sock], [], [], 0.05)
+        try:
+            client, _ = worker.sock.accept()
+        except BlockingIOError:  # a worker that shares the socket, old or new, was faster
+            continue
+        with client:
+            client.settimeout(1)
+            client.sendall(f"{name} {worker.number} {os.getpid()}\n".encode())
+            obey(client.recv(100))
     worker.draining()
     worker.sock.close()
     if (Path(sys.argv[1]) / "slow").exists():
