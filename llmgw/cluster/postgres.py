@@ -124,34 +124,54 @@ class Postgres:
         return None if self._lost is None else self._lost_since
 
     async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
-        return await self.call(lambda connection: connection.fetch(sql, *arguments))
+        """For reading: what was asked over a connection that broke is asked once more."""
+        return await self.call(lambda connection: connection.fetch(sql, *arguments), repeat=True)
 
     async def fetchrow(self, sql: str, *arguments: object) -> asyncpg.Record | None:
-        return await self.call(lambda connection: connection.fetchrow(sql, *arguments))
+        """As `fetch`."""
+        return await self.call(lambda connection: connection.fetchrow(sql, *arguments), repeat=True)
 
     async def execute(self, sql: str, *arguments: object) -> str:
         return await self.call(lambda connection: connection.execute(sql, *arguments))
 
-    async def call(self, work: Work[T]) -> T:
-        """What `work` makes of a connection, all of it within one deadline. Transactions begin and end in it."""
+    async def call(self, work: Work[T], *, repeat: bool = False) -> T:
+        """What `work` makes of a connection, all of it within one deadline. Transactions begin and end in it.
+
+        `repeat`: do it once more, on a new connection, where its own breaks; for work that changes nothing.
+        """
         if self._lost is not None:
             raise self._lost.again()
         turn = _Turn()
         self._turns.add(turn)
         timer = asyncio.get_running_loop().call_later(self.deadline_s, self._expired, turn)
+        try:
+            while True:
+                try:
+                    return await self._attempt(turn, work)
+                except Unavailable as found:
+                    if turn.over is not None:
+                        raise
+                    if not failures.concerns_server(found):
+                        self._answered_at = monotonic()
+                        raise
+                    if not repeat or found.cause != "lost":
+                        self._lose(found)
+                        raise
+                    repeat = False
+                    self._drop_idle()  # their server may have gone with this one
+        finally:
+            timer.cancel()
+            self._turns.discard(turn)
+
+    async def _attempt(self, turn: _Turn, work: Work[T]) -> T:
         broken_off = False
         try:
             turn.connection = await self._connection(turn)
             result = await work(turn.connection)
         except FAILURES as error:
-            if turn.over is not None:
-                raise turn.over from error
-            found = failures.diagnose(error)
-            if found is not None and failures.concerns_server(found):
-                self._lose(found)
-            else:
-                self._answered_at = monotonic()
+            found = turn.over or failures.diagnose(error)
             if found is None:
+                self._answered_at = monotonic()
                 raise
             raise found from error
         except asyncio.CancelledError:
@@ -161,12 +181,11 @@ class Postgres:
             self._answered_at = monotonic()
             return result
         finally:
-            timer.cancel()
-            self._turns.discard(turn)
-            if turn.connection is not None:
+            connection, turn.connection = turn.connection, None
+            if connection is not None:
                 if broken_off:
-                    turn.connection.terminate()
-                self._give_back(turn.connection)
+                    connection.terminate()
+                self._give_back(connection)
 
     def listen(self, channel: str, callback: Callable[[], None]) -> None:
         """Have `callback` called from the event loop when something is said on `channel`, and whenever something may
@@ -189,8 +208,7 @@ class Postgres:
             turn.end(Unavailable("lost", "is not used any more."))
         for task in self._opening:
             task.cancel()
-        while self._idle:
-            self._idle.pop().terminate()
+        self._drop_idle()
 
     async def _connection(self, turn: _Turn) -> Connection:
         while self._idle:
@@ -220,6 +238,7 @@ class Postgres:
             task.add_done_callback(self._opening.discard)
 
     async def _make(self) -> None:
+        began = monotonic()
         try:
             connection = await self._connected()
         except FAILURES as error:
@@ -227,7 +246,8 @@ class Postgres:
             found = failures.diagnose(error) or Unavailable("refused", f"does not let us in: {error}.")
             if self._count > 0 and found.cause == "full":
                 return  # the connections that there are serve those who wait
-            self._lose(found)
+            if self._answered_at < began:  # else it has come back meanwhile
+                self._lose(found)
         except asyncio.CancelledError:
             self._count -= 1
             raise
@@ -272,15 +292,16 @@ class Postgres:
             _log.warning("the store %s %s", self.name, why)
             self._lost, self._lost_since = why, monotonic()
             self._went.set()
-        for task in self._opening:
-            task.cancel()
-        while self._idle:
-            self._count -= 1
-            self._idle.pop().terminate()
+        self._drop_idle()
         for turn in list(self._turns):
             # A connection that broke says nothing of the others; a silence does.
             if turn.connection is None or why.cause == "timeout":
                 turn.end(why.again())
+
+    def _drop_idle(self) -> None:
+        while self._idle:
+            self._count -= 1
+            self._idle.pop().terminate()
 
     async def _return(self) -> None:
         """Try until the server answers, each time that it is gone."""

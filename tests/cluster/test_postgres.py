@@ -149,6 +149,32 @@ async def test_too_many_at_once_is_no_outage(postgres: servers.Postgres, databas
         assert pool.available
 
 
+async def test_a_read_over_a_broken_connection_is_repeated(postgres: servers.Postgres, database: str) -> None:
+    """Once, on a new one: a server that is well has not failed anybody. What may write is not repeated."""
+    async with running(postgres.url(database)) as pool:
+        await asyncio.gather(*(pool.fetch("SELECT pg_sleep(0.01)") for _ in range(4)))
+        for _ in range(3):
+            break_connections(postgres, database)
+            assert await pool.fetch("SELECT 1")
+            assert pool.available
+        break_connections(postgres, database)
+        with pytest.raises(Unavailable) as caught:
+            await pool.execute("SELECT 1")
+        assert caught.value.cause == "lost"
+        await back(pool)
+        reading = [asyncio.create_task(pool.fetch("SELECT pg_sleep(0.1)")) for _ in range(4)]
+        await asyncio.sleep(0.05)
+        break_connections(postgres, database)
+        await asyncio.gather(*reading)
+
+
+def break_connections(postgres: servers.Postgres, database: str) -> None:
+    """As the server's administrator, or a firewall, does. Blocks the loop: the pool has no time to notice."""
+    postgres.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", "postgres", database
+    )
+
+
 async def check_gone(pool: Postgres) -> None:
     """Nobody waits, and the reason is told."""
     assert pool.lost_since is not None
@@ -284,9 +310,7 @@ async def test_read_only(postgres: servers.Postgres, database: str) -> None:
         postgres.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", "postgres", database
         )
-        with contextlib.suppress(Unavailable):  # it was connected with the settings from before
-            await pool.fetch("SELECT 1")
-        await back(pool)
+        assert await pool.fetch("SELECT 1")  # on a new connection, which has the new settings
         why, took = await refused(pool, "INSERT INTO t VALUES (1)")
         assert (why.cause, took < BUSY_S) == ("read_only", True)
         assert "primary" in str(why)
@@ -318,9 +342,11 @@ async def test_what_is_wrong_is_said(
     assert words in str(caught.value)
     assert str(caught.value).endswith(".")
     assert "hunter2" not in str(caught.value)
-    async with running(url) as pool:
-        with pytest.raises(Unavailable):
-            await pool.fetch("SELECT 1")
+    pool = Postgres(url)
+    with pytest.raises(Unavailable) as seen:
+        await pool.fetch("SELECT 1")
+    pool.close()
+    assert str(seen.value) in str(caught.value)
 
 
 def _one(connection: Connection) -> Awaitable[object]:
