@@ -7,7 +7,7 @@ above all, comes back from here; and only for `stale_s` after the store was seen
 
 Everything is sealed under its writer's data key, which the key service has wrapped, and bound to its place: who can
 write to Redis can make nobody's key and learn none, and a secret lies there as it lies in the store, sealed once more.
-A mirror that is wrong, slow or gone is no mirror: nothing here raises, or keeps a reader waiting longer than Redis does.
+A mirror that is wrong, slow or gone is no mirror: nothing here raises, or keeps a reader waiting for longer than Redis.
 """
 
 from __future__ import annotations

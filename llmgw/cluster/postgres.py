@@ -45,7 +45,7 @@ Work: TypeAlias = Callable[[Connection], Awaitable[T]]
 def connect(url: str, *, timeout_s: float, statement_s: float) -> Awaitable[Connection]:
     """A connection whose statements the server itself breaks off after `statement_s`.
 
-    What a process that was frozen or cut off holds is given back: its transactions after four times that long, its
+    What a process that was frozen or cut off holds is given back: its transactions after twice that long, its
     connections when the machine has not been heard of for half a minute.
     """
     return asyncpg.connect(
@@ -54,7 +54,7 @@ def connect(url: str, *, timeout_s: float, statement_s: float) -> Awaitable[Conn
         server_settings={
             "application_name": "llmgw",
             "statement_timeout": str(round(statement_s * 1000)),
-            "idle_in_transaction_session_timeout": str(round(4000 * statement_s)),
+            "idle_in_transaction_session_timeout": str(round(2000 * statement_s)),
             "tcp_keepalives_idle": "15",
             "tcp_keepalives_interval": "5",
             "tcp_keepalives_count": "3",
@@ -167,6 +167,8 @@ class Postgres:
         broken_off = False
         try:
             turn.connection = await self._connection(turn)
+            if turn.over is not None:  # its time was up when it came
+                raise turn.over.again()
             result = await work(turn.connection)
         except FAILURES as error:
             found = turn.over or failures.diagnose(error)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from time import monotonic
 
 import asyncpg
@@ -308,6 +311,10 @@ def test_what_holds_nobody_up_is_let_through(text: str) -> None:
     assert rules(text) == set()
 
 
+@pytest.mark.skipif(
+    shutil.which("squawk") is None and not Path(sys.executable).with_name("squawk").exists(),
+    reason="squawk is not installed",
+)
 def test_squawk_is_asked_where_it_is_installed() -> None:
     """Its findings come beside ours, with its own names."""
     faults = safety.check([steps.read("0009_t.sql", IN_USE + "\nALTER TABLE t ADD COLUMN c text NOT NULL;")])
