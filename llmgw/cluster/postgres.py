@@ -170,12 +170,19 @@ class Postgres:
             if turn.over is not None:  # its time was up when it came
                 raise turn.over.again()
             result = await work(turn.connection)
-        except FAILURES as error:
-            found = turn.over or failures.diagnose(error)
-            if found is None:
+        except Unavailable:
+            raise
+        except Exception as error:
+            if (
+                turn.over is not None
+            ):  # a connection that is closed between two steps makes asyncpg stumble anyhow
+                raise turn.over from error
+            found = failures.diagnose(error)
+            if found is not None:
+                raise found from error
+            if isinstance(error, asyncpg.PostgresError):
                 self._answered_at = monotonic()
-                raise
-            raise found from error
+            raise
         except asyncio.CancelledError:
             broken_off = True  # in a statement, perhaps: what the connection would say next is not known
             raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from time import monotonic
@@ -278,6 +280,62 @@ async def test_flapping(postgres: servers.Postgres, database: str) -> None:
                 await back(pool)
             await asyncio.gather(*(pool.fetch("SELECT pg_sleep(0.01)") for _ in range(8)))
             assert len(sessions(postgres, database)) <= 4
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_any_mixture_of_faults(postgres: servers.Postgres, database: str, seed: int) -> None:
+    """Callers come and go while lines are cut, slow, held up and refused at random: no call takes longer than its
+    deadline, and in the end there are as many connections as there should be, and all of them serve."""
+    dice = random.Random(seed)
+    longest = 0.0
+    outcomes: Counter[str] = Counter()
+    stop = False
+
+    async def call(pool: Postgres) -> None:
+        nonlocal longest
+        while not stop:
+            began = monotonic()
+            try:
+                async with asyncio.timeout(dice.choice([0.001, 0.01, 9, 9, 9])):
+                    if dice.random() < 0.7:
+                        await pool.fetch("SELECT pg_sleep($1)", dice.choice([0, 0, 0.001, 0.02]))
+                    else:
+                        await pool.execute("SELECT 1")
+            except TimeoutError:
+                outcomes["left"] += 1
+            except Unavailable as why:
+                outcomes[why.cause] += 1
+                await asyncio.sleep(0.01)
+            else:
+                outcomes["answered"] += 1
+            longest = max(longest, monotonic() - began)
+
+    with Relay(postgres.address) as relay:
+        async with running(postgres.url(database, relay.port), size=5) as pool:
+            callers = [asyncio.create_task(call(pool)) for _ in range(30)]
+            for _ in range(12):
+                await asyncio.sleep(dice.uniform(0, 0.25))
+                match dice.randrange(6):
+                    case 0:
+                        relay.cut()
+                    case 1:
+                        relay.refuse()
+                    case 2:
+                        relay.black_hole()
+                    case 3:
+                        relay.delay_s = dice.choice([0.01, 0.3, 5.0])
+                    case _:
+                        relay.restore()
+            relay.restore()
+            relay.cut()
+            await asyncio.sleep(0.5)
+            stop = True
+            await asyncio.gather(*callers)
+            await back(pool)
+            await asyncio.gather(*(pool.fetch("SELECT pg_sleep(0.05)") for _ in range(20)))
+            assert 1 <= relay.connections <= 5
+            assert outcomes["answered"] > 100
+            assert longest < DEADLINE_S + BUSY_S, outcomes
 
 
 async def test_every_connection_taken(postgres: servers.Postgres) -> None:
