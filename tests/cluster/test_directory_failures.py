@@ -175,7 +175,7 @@ async def test_connections_that_are_all_taken_do_not_disturb_who_has_some(stored
 
 
 async def test_a_revocation_reaches_every_node(stored: Stored) -> None:
-    """Within the promised time, and long before the next poll where the announcement arrives."""
+    """Within the promised time."""
     async with stored.knowing() as one, stored.knowing() as two:
         await asyncio.sleep(0.3)
         began = monotonic()

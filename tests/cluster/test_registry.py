@@ -6,14 +6,17 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
+import asyncpg
 import msgspec
 import pytest
 
 from llmgw.cluster.blocking import StoreUnreachable
 from llmgw.cluster.registry import PostgresRegistry
-from llmgw.control import keys, orgs
+from llmgw.control import credentials, keys, orgs
 from llmgw.errors import AlreadyExists, StoreUnavailable
+from llmgw.secret import Secret
 from tests.cluster.conftest import Stored
+from tests.provider import eventually
 
 
 def test_many_writers_never_meet_half_way(stored: Stored) -> None:
@@ -39,6 +42,29 @@ def test_many_writers_never_meet_half_way(stored: Stored) -> None:
         list(threads.map(write, range(6)))
     with stored.registry() as registry:
         assert len(registry.orgs(None, 1000)) == 1 + 4 * 10
+
+
+@pytest.mark.anyio
+async def test_every_write_is_announced_with_its_commit(stored: Stored) -> None:
+    """Whoever listens hears the store's new number, once it can be read, whatever table was written."""
+    heard: list[int] = []
+    listener = await asyncpg.connect(stored.url)
+    await listener.add_listener("llmgw", lambda *said: heard.append(int(said[3])))
+    try:
+        with stored.registry() as registry:
+            for write in (
+                lambda: orgs.create(registry, "globex"),
+                lambda: credentials.set_(
+                    registry, stored.kms, org="globex", name="openai", secret=Secret("sk")
+                ),
+                lambda: keys.rotate(registry, stored.key.id),
+                lambda: credentials.delete(registry, "openai", org="globex"),
+            ):
+                write()
+                newest = stored.server.execute("SELECT value FROM revision", stored.database)[0][0]
+                await eventually(lambda newest=newest: heard[-1:] == [newest])  # type: ignore[misc]
+    finally:
+        await listener.close()
 
 
 def test_what_a_transaction_has_read_holds(stored: Stored) -> None:
