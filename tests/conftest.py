@@ -55,12 +55,9 @@ def postgres(postgres_process: Postgres) -> Postgres:
 
 
 @pytest.fixture
-def database(postgres: Postgres) -> Iterator[str]:
-    """The name of a new, empty database."""
-    name = postgres.database()
-    yield name
-    postgres.start()
-    postgres.drop(name)
+def database(postgres: Postgres) -> str:
+    """The name of a new, empty database; it goes before the next test begins."""
+    return postgres.database()
 
 
 @pytest.fixture(scope="session")

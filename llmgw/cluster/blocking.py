@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+import asyncpg
 from asyncpg.transaction import Transaction
 
 from llmgw.cluster import failures
@@ -144,5 +145,9 @@ class Blocking:
 async def _begin(connection: Connection, first: str) -> Transaction:
     transaction = connection.transaction()
     await transaction.start()
-    await connection.execute(first)
+    try:
+        await connection.execute(first)
+    except asyncpg.PostgresError:
+        await transaction.rollback()
+        raise
     return transaction

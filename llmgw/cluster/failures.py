@@ -7,6 +7,7 @@ writes where only reading is allowed, says nothing about the next one.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from typing import Final, Literal
@@ -72,7 +73,8 @@ def diagnose(error: BaseException) -> Unavailable | None:
     ):
         return Unavailable("lost", "broke the connection off; try again.")
     if isinstance(error, OSError):
-        reason = error.strerror or str(error) or type(error).__name__
+        # The system's own words: event loops have others, that repeat the address.
+        reason = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
         return Unavailable("unreachable", f"cannot be reached ({reason}); start it, or check store.url.")
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return Unavailable(

@@ -161,7 +161,8 @@ class _Migrator:
         await asyncio.sleep(pause_s)
 
     def _left_ms(self) -> int:
-        return max(1, round((self._deadline - monotonic()) * 1000))
+        # A little more than there is: a lock that is not given is to be told as that.
+        return round((max(0.0, self._deadline - monotonic()) + 2 * self._lock_timeout_s) * 1000)
 
 
 async def _status(store: Blocking, connection: Connection, steps: Sequence[Step]) -> Status:

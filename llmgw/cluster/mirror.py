@@ -5,9 +5,9 @@ A record says in which state of the store it was read, and a mark of its own say
 store last, and when. A record counts only where both are the same: so nothing that was changed since, a revocation
 above all, comes back from here; and only for `stale_s` after the store was seen. What is read often is there.
 
-Everything is sealed under a data key that the key service wraps, bound to its place: who can write to Redis can make
-nobody's key and learn none, and a secret lies there as it lies in the store, sealed once more. A mirror that is wrong,
-slow or gone is no mirror: nothing here raises, or keeps a reader waiting longer than Redis itself.
+Everything is sealed under its writer's data key, which the key service has wrapped, and bound to its place: who can
+write to Redis can make nobody's key and learn none, and a secret lies there as it lies in the store, sealed once more.
+A mirror that is wrong, slow or gone is no mirror: nothing here raises, or keeps a reader waiting for longer than Redis.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from llmgw.errors import IntegrityError
 from llmgw.keyring import envelope
 from llmgw.keyring.envelope import DataKey
 from llmgw.ports import Kms
@@ -34,6 +33,9 @@ WRITES_LIMIT: Final = 64
 """Under way at once; what comes while there are as many is not mirrored."""
 READS_LIMIT: Final = 64
 """The same for reads, that made-up keys do not keep Redis busy."""
+
+KEYS_LIMIT: Final = 256
+"""Data keys of other nodes that are remembered."""
 
 T = TypeVar("T")
 
@@ -63,6 +65,14 @@ class _Mark(msgspec.Struct, frozen=True, array_like=True):
     seen_at: float
 
 
+class _Sealed(msgspec.Struct, frozen=True, array_like=True):
+    """A document, with the data key of the node that wrote it: no two nodes need to agree on one."""
+
+    kek_term: str
+    wrapped: bytes
+    sealed: bytes
+
+
 class Mirror:
     """The mirror of the store of that name. `put` and `seen` return at once; `run()` is not needed."""
 
@@ -71,7 +81,9 @@ class Mirror:
         self._kms = kms
         self._store = store
         self._stale_s = stale_s
-        self._key: bytes | None = None
+        self._own: tuple[DataKey, bytes] | None = None
+        self._making = asyncio.Lock()
+        self._unwrapped_keys: dict[bytes, bytes] = {}
         self._state: Hashable = None
         self._marked_at = float("-inf")
         self._writing: set[asyncio.Task[None]] = set()
@@ -80,10 +92,10 @@ class Mirror:
     def seen(self, state: str) -> None:
         """The store has answered, in that state."""
         now = time.monotonic()
-        if state != self._state or now - self._marked_at >= MARK_S:
+        if state != self._state or now - self._marked_at >= min(MARK_S, self._stale_s / 4):
             self._state, self._marked_at = state, now
             mark = _Mark(state, time.time())
-            self._write(self._put(_MARK, mark, renew=True))
+            self._write(self._put(_MARK, mark))
 
     def put(self, name: Name, state: str, value: bytes) -> None:
         """Read in that state."""
@@ -126,43 +138,33 @@ class Mirror:
         ):  # the boundary: see `get`; what is missing is read from the store
             await work
 
-    async def _put(self, place: str, document: msgspec.Struct, *, renew: bool = False) -> None:
-        key = await self._data_key(renew)
-        if key is None:
-            made = await asyncio.to_thread(envelope.new_data_key, self._kms.wrap, _KEY_OF, 1, time.time())
-            await self._redis.set(_KEY, msgspec.msgpack.encode(made), ttl_s=_KEY_KEEP_S)
-            key = await self._data_key(renew=True)  # another node's, where it was a moment later
-        if key is not None:
-            sealed = envelope.seal(key, msgspec.msgpack.encode(document), self._identity(place))
-            await self._redis.set(place, sealed, ttl_s=KEEP_S)
+    async def _put(self, place: str, document: msgspec.Struct) -> None:
+        async with self._making:
+            if self._own is None:
+                made = await asyncio.to_thread(envelope.new_data_key, self._kms.wrap, _KEY_OF, 1, 0.0)
+                self._own = made, await self._unwrapped(made.kek_term, made.wrapped)
+        key, plain = self._own
+        sealed = envelope.seal(plain, msgspec.msgpack.encode(document), self._identity(place))
+        await self._redis.set(
+            place, msgspec.msgpack.encode(_Sealed(key.kek_term, key.wrapped, sealed)), ttl_s=KEEP_S
+        )
 
-    async def _open(self, place: str, sealed: bytes, kind: type[T]) -> T:
+    async def _open(self, place: str, stored: bytes, kind: type[T]) -> T:
         """Raises IntegrityError, or msgspec.MsgspecError."""
-        for renew in (False, True):
-            key = await self._data_key(renew)
-            if key is not None:
-                try:
-                    return msgspec.msgpack.decode(
-                        envelope.unseal(key, sealed, self._identity(place)), type=kind
-                    )
-                except IntegrityError:
-                    continue  # sealed under a newer key than the one at hand
-        raise IntegrityError("the mirror does not open.")
+        found = msgspec.msgpack.decode(stored, type=_Sealed)
+        key = await self._unwrapped(found.kek_term, found.wrapped)
+        return msgspec.msgpack.decode(envelope.unseal(key, found.sealed, self._identity(place)), type=kind)
 
-    async def _data_key(self, renew: bool) -> bytes | None:
-        """None where there is none, or none that this key service can open any more."""
-        if self._key is None or renew:
-            wrapped = await self._redis.get(_KEY)
-            if wrapped is None:
-                return None
-            try:
-                found = msgspec.msgpack.decode(wrapped, type=DataKey)
-                self._key = await asyncio.to_thread(
-                    envelope.unwrap_data_key, self._kms.unwrap, msgspec.structs.replace(found, org_id=_KEY_OF)
-                )
-            except (IntegrityError, msgspec.MsgspecError):
-                return None
-        return self._key
+    async def _unwrapped(self, kek_term: str, wrapped: bytes) -> bytes:
+        """A node's data key; the key service is asked once for each."""
+        known = self._unwrapped_keys.get(wrapped)
+        if known is None:
+            key = DataKey(org_id=_KEY_OF, term=1, kek_term=kek_term, wrapped=wrapped, created_at=0.0)
+            known = await asyncio.to_thread(envelope.unwrap_data_key, self._kms.unwrap, key)
+            if len(self._unwrapped_keys) >= KEYS_LIMIT:
+                self._unwrapped_keys.pop(next(iter(self._unwrapped_keys)))
+            self._unwrapped_keys[wrapped] = known
+        return known
 
     def _identity(self, place: str) -> bytes:
         return envelope.identity_of("llmgw mirror", self._store, place)
@@ -176,7 +178,5 @@ def _place(name: Name) -> str:
 
 
 _MARK: Final = "llmgw:{mirror}:mark"
-_KEY: Final = "llmgw:{mirror}:key"
-_KEY_KEEP_S: Final = 30 * 24 * 3600.0
 _KEY_OF: Final = "(mirror)"
 """In place of an organisation's id: no organisation's data key is taken for this one, nor the other way round."""

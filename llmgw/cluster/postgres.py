@@ -45,7 +45,7 @@ Work: TypeAlias = Callable[[Connection], Awaitable[T]]
 def connect(url: str, *, timeout_s: float, statement_s: float) -> Awaitable[Connection]:
     """A connection whose statements the server itself breaks off after `statement_s`.
 
-    What a process that was frozen or cut off holds is given back: its transactions after four times that long, its
+    What a process that was frozen or cut off holds is given back: its transactions after twice that long, its
     connections when the machine has not been heard of for half a minute.
     """
     return asyncpg.connect(
@@ -54,7 +54,7 @@ def connect(url: str, *, timeout_s: float, statement_s: float) -> Awaitable[Conn
         server_settings={
             "application_name": "llmgw",
             "statement_timeout": str(round(statement_s * 1000)),
-            "idle_in_transaction_session_timeout": str(round(4000 * statement_s)),
+            "idle_in_transaction_session_timeout": str(round(2000 * statement_s)),
             "tcp_keepalives_idle": "15",
             "tcp_keepalives_interval": "5",
             "tcp_keepalives_count": "3",
@@ -124,36 +124,65 @@ class Postgres:
         return None if self._lost is None else self._lost_since
 
     async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
-        return await self.call(lambda connection: connection.fetch(sql, *arguments))
+        """For reading: what was asked over a connection that broke is asked once more."""
+        return await self.call(lambda connection: connection.fetch(sql, *arguments), repeat=True)
 
     async def fetchrow(self, sql: str, *arguments: object) -> asyncpg.Record | None:
-        return await self.call(lambda connection: connection.fetchrow(sql, *arguments))
+        """As `fetch`."""
+        return await self.call(lambda connection: connection.fetchrow(sql, *arguments), repeat=True)
 
     async def execute(self, sql: str, *arguments: object) -> str:
         return await self.call(lambda connection: connection.execute(sql, *arguments))
 
-    async def call(self, work: Work[T]) -> T:
-        """What `work` makes of a connection, all of it within one deadline. Transactions begin and end in it."""
+    async def call(self, work: Work[T], *, repeat: bool = False) -> T:
+        """What `work` makes of a connection, all of it within one deadline. Transactions begin and end in it.
+
+        `repeat`: do it once more, on a new connection, where its own breaks; for work that changes nothing.
+        """
         if self._lost is not None:
             raise self._lost.again()
         turn = _Turn()
         self._turns.add(turn)
         timer = asyncio.get_running_loop().call_later(self.deadline_s, self._expired, turn)
+        try:
+            while True:
+                try:
+                    return await self._attempt(turn, work)
+                except Unavailable as found:
+                    if turn.over is not None:
+                        raise
+                    if not failures.concerns_server(found):
+                        self._answered_at = monotonic()
+                        raise
+                    if not repeat or found.cause != "lost":
+                        self._lose(found)
+                        raise
+                    repeat = False
+                    self._drop_idle()  # their server may have gone with this one
+        finally:
+            timer.cancel()
+            self._turns.discard(turn)
+
+    async def _attempt(self, turn: _Turn, work: Work[T]) -> T:
         broken_off = False
         try:
             turn.connection = await self._connection(turn)
+            if turn.over is not None:  # its time was up when it came
+                raise turn.over.again()
             result = await work(turn.connection)
-        except FAILURES as error:
-            if turn.over is not None:
+        except Unavailable:
+            raise
+        except Exception as error:
+            if (
+                turn.over is not None
+            ):  # a connection that is closed between two steps makes asyncpg stumble anyhow
                 raise turn.over from error
             found = failures.diagnose(error)
-            if found is not None and failures.concerns_server(found):
-                self._lose(found)
-            else:
+            if found is not None:
+                raise found from error
+            if isinstance(error, asyncpg.PostgresError):
                 self._answered_at = monotonic()
-            if found is None:
-                raise
-            raise found from error
+            raise
         except asyncio.CancelledError:
             broken_off = True  # in a statement, perhaps: what the connection would say next is not known
             raise
@@ -161,12 +190,11 @@ class Postgres:
             self._answered_at = monotonic()
             return result
         finally:
-            timer.cancel()
-            self._turns.discard(turn)
-            if turn.connection is not None:
+            connection, turn.connection = turn.connection, None
+            if connection is not None:
                 if broken_off:
-                    turn.connection.terminate()
-                self._give_back(turn.connection)
+                    connection.terminate()
+                self._give_back(connection)
 
     def listen(self, channel: str, callback: Callable[[], None]) -> None:
         """Have `callback` called from the event loop when something is said on `channel`, and whenever something may
@@ -189,8 +217,7 @@ class Postgres:
             turn.end(Unavailable("lost", "is not used any more."))
         for task in self._opening:
             task.cancel()
-        while self._idle:
-            self._idle.pop().terminate()
+        self._drop_idle()
 
     async def _connection(self, turn: _Turn) -> Connection:
         while self._idle:
@@ -220,6 +247,7 @@ class Postgres:
             task.add_done_callback(self._opening.discard)
 
     async def _make(self) -> None:
+        began = monotonic()
         try:
             connection = await self._connected()
         except FAILURES as error:
@@ -227,7 +255,8 @@ class Postgres:
             found = failures.diagnose(error) or Unavailable("refused", f"does not let us in: {error}.")
             if self._count > 0 and found.cause == "full":
                 return  # the connections that there are serve those who wait
-            self._lose(found)
+            if self._answered_at < began:  # else it has come back meanwhile
+                self._lose(found)
         except asyncio.CancelledError:
             self._count -= 1
             raise
@@ -272,15 +301,16 @@ class Postgres:
             _log.warning("the store %s %s", self.name, why)
             self._lost, self._lost_since = why, monotonic()
             self._went.set()
-        for task in self._opening:
-            task.cancel()
-        while self._idle:
-            self._count -= 1
-            self._idle.pop().terminate()
+        self._drop_idle()
         for turn in list(self._turns):
             # A connection that broke says nothing of the others; a silence does.
             if turn.connection is None or why.cause == "timeout":
                 turn.end(why.again())
+
+    def _drop_idle(self) -> None:
+        while self._idle:
+            self._count -= 1
+            self._idle.pop().terminate()
 
     async def _return(self) -> None:
         """Try until the server answers, each time that it is gone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +15,6 @@ import msgspec
 import pytest
 
 from llmgw.cluster.directory import PostgresDirectory
-from llmgw.cluster.mirror import MARK_S
 from llmgw.cluster.postgres import DEADLINE_S, Connection, Postgres
 from llmgw.control import credentials, keys, orgs
 from llmgw.errors import DependencyUnavailable, IntegrityError, StoreUnavailable
@@ -175,7 +175,7 @@ async def test_connections_that_are_all_taken_do_not_disturb_who_has_some(stored
 
 
 async def test_a_revocation_reaches_every_node(stored: Stored) -> None:
-    """Within the promised time, and long before the next poll where the announcement arrives."""
+    """Within the promised time."""
     async with stored.knowing() as one, stored.knowing() as two:
         await asyncio.sleep(0.3)
         began = monotonic()
@@ -330,6 +330,7 @@ async def test_a_flood_of_made_up_keys_during_an_outage(stored: Stored, redis: s
                 assert all(isinstance(answer, DependencyUnavailable) for answer in answers)
 
             await flood()
+            await settled()
             tracemalloc.start()
             before = tracemalloc.get_traced_memory()[0]
             for _ in range(3):
@@ -337,17 +338,24 @@ async def test_a_flood_of_made_up_keys_during_an_outage(stored: Stored, redis: s
                 await flood()
                 assert await node.directory.key(stored.key.public_id) is not None
                 assert monotonic() - began < 3
+            await settled()
             grown = tracemalloc.get_traced_memory()[0] - before
             tracemalloc.stop()
             assert grown < 500_000
         await check_well(node, stored)
 
 
+async def settled() -> None:
+    """Until nothing is held any more by the loop, nor by exceptions and their tracebacks by each other."""
+    await asyncio.sleep(0.01)
+    gc.collect()
+
+
 async def test_what_another_node_has_read_is_in_the_mirror(stored: Stored, redis: servers.Redis) -> None:
     """A node that does not know a key has it from there while the store is away, for as long as known keys are
     served, and asks the store as soon as that is back."""
     async with stored.node(redis) as empty, stored.knowing(redis):
-        await eventually(lambda: documents(redis) == 4)
+        await eventually(lambda: documents(redis) == 3)
         async with frozen(stored):
             await eventually(lambda: empty.directory.degraded == "store")
             for _ in range(3):
@@ -373,7 +381,7 @@ async def test_what_was_changed_since_does_not_come_back_from_the_mirror(
     """A key that was revoked just before the store went away is not served as it was."""
     async with stored.node(redis) as empty, stored.node(redis) as other:
         async with stored.knowing(redis):
-            await eventually(lambda: documents(redis) == 4)
+            await eventually(lambda: documents(redis) == 3)
         await asyncio.to_thread(revoke, stored)
         await asyncio.sleep(0.5)
         async with cut_off(stored):
@@ -392,23 +400,22 @@ async def test_what_was_changed_since_does_not_come_back_from_the_mirror(
 
 async def test_the_mirror_counts_for_a_bounded_time(stored: Stored, redis: servers.Redis) -> None:
     """Of the store, not of the record: what has been at hand for long is as true as when it was read."""
-    async with stored.node(redis, stale_s=1.0) as empty, stored.knowing(redis, stale_s=1.0):
-        await eventually(lambda: documents(redis) == 4)
+    async with stored.node(redis, stale_s=2.0) as empty, stored.knowing(redis, stale_s=2.0):
+        await eventually(lambda: documents(redis) == 3)
+        await asyncio.sleep(2.5)
         async with cut_off(stored):
             await eventually(lambda: empty.directory.degraded == "store")
             assert await empty.directory.key(stored.key.public_id) is not None
-            await asyncio.sleep(1.2)
-            for node in (empty,):
-                with pytest.raises(DependencyUnavailable):
-                    await node.directory.key(stored.key.public_id)
-    assert MARK_S < 600 / 10  # the mark is renewed often within the time that it counts for
+            await asyncio.sleep(2.2)
+            with pytest.raises(DependencyUnavailable):
+                await empty.directory.key(stored.key.public_id)
 
 
 async def test_nobody_makes_a_key_by_writing_to_redis(stored: Stored, redis: servers.Redis) -> None:
     """Neither bytes of one's own nor a record put in another's place count; nor is any secret to be read there."""
     async with stored.node(redis) as empty, stored.knowing(redis) as knowing:
         assert await knowing.directory.key(stored.other.public_id) is not None
-        await eventually(lambda: documents(redis) == 5)
+        await eventually(lambda: documents(redis) == 4)
         with redis.client() as client:
             names = {name: client.get(name) for name in client.scan_iter()}
             everything = b"".join(bytes(value) for value in names.values() if isinstance(value, bytes))
@@ -418,8 +425,7 @@ async def test_nobody_makes_a_key_by_writing_to_redis(stored: Stored, redis: ser
                 f"llmgw:{{{stored.key.public_id}}}:key",
                 names[f"llmgw:{{{stored.other.public_id}}}:key".encode()] or b"",
             )
-            forged = envelope.seal(b"k" * 32, msgspec.msgpack.encode(["1", b""]), b"")
-            client.set(f"llmgw:{{{stored.other.public_id}}}:key", forged)
+            client.set(f"llmgw:{{{stored.other.public_id}}}:key", b"forged")
         async with frozen(stored):
             await eventually(lambda: empty.directory.degraded == "store")
             for public_id in (stored.key.public_id, stored.other.public_id):
@@ -431,10 +437,16 @@ async def test_a_mirror_that_is_lost_or_strange_is_none(stored: Stored, redis: s
     """Redis frozen, empty, or full of another installation's things: the store is served from, nobody waits."""
     strangers = LocalKms(Keyring.generate())
     made = envelope.new_data_key(strangers.wrap, "(mirror)", 1, 1.0)
+    sealed = envelope.seal(envelope.unwrap_data_key(strangers.unwrap, made), b"", b"")
     with redis.client() as client:
-        client.set("llmgw:{mirror}:key", msgspec.msgpack.encode(made))
+        for name in ("mirror}:mark", f"{stored.other.public_id}}}:key"):
+            client.set(f"llmgw:{{{name}", msgspec.msgpack.encode([made.kek_term, made.wrapped, sealed]))
     async with stored.knowing(redis) as node:
-        await eventually(lambda: documents(redis) == 4)  # ours took the place of what did not open
+        async with cut_off(stored):
+            await eventually(lambda: node.directory.degraded == "store")
+            with pytest.raises(DependencyUnavailable):
+                await node.directory.key(stored.other.public_id)
+        await eventually(lambda: node.directory.degraded is None)
         with redis.client() as client:
             client.flushall()
         assert await node.directory.key(stored.other.public_id) is not None
@@ -455,7 +467,7 @@ async def test_a_mirror_that_is_lost_or_strange_is_none(stored: Stored, redis: s
 async def test_a_node_starts_while_the_store_is_away(stored: Stored, redis: servers.Redis) -> None:
     """With a mirror it serves what others have read; without one it says what is wrong and does not start."""
     async with stored.knowing(redis):
-        await eventually(lambda: documents(redis) == 4)
+        await eventually(lambda: documents(redis) == 3)
         stored.relay.refuse()
         async with stored.node(redis) as started:
             record = await started.directory.key(stored.key.public_id)

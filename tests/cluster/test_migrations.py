@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from time import monotonic
 
 import asyncpg
@@ -18,8 +21,11 @@ from llmgw.cluster.blocking import Blocking
 from llmgw.cluster.postgres import Postgres
 from llmgw.cluster.statements import statements
 from llmgw.cluster.steps import Step
+from llmgw.control import credentials, keys
 from llmgw.errors import StoreUnavailable
+from llmgw.secret import Secret
 from tests import servers
+from tests.cluster.conftest import Stored
 from tests.provider import wait_until
 
 FIRST = steps.read("0001_first.sql", "-- The first\nCREATE TABLE a (id bigint PRIMARY KEY, name text);\n")
@@ -113,6 +119,42 @@ def test_the_previous_release_works_on_a_newer_schema_that_is_additive(store: Bl
             store,
             [FIRST, SECOND, INDEX, contract, steps.read("0005_x.sql", "-- X\nCREATE TABLE x (id bigint);\n")],
         )
+
+
+@pytest.mark.anyio
+async def test_this_release_works_on_a_schema_that_was_added_to(stored: Stored) -> None:
+    """Every table has a column more, and there is a table that nobody here knows: reading and writing go on, in
+    processes that were connected before, and in new ones."""
+    tables = ("orgs", "tokens", "data_keys", "credentials", "virtual_keys", "virtual_key_terms", "revision")
+    latest = len(steps.released())
+    later = [
+        steps.read(
+            f"{latest + number:04}_more.sql",
+            f"-- More\nALTER TABLE {table} ADD COLUMN later text DEFAULT '';\n",
+        )
+        for number, table in enumerate(tables, 1)
+    ]
+    assert safety.check(later) == []
+
+    def migrate() -> None:
+        with Blocking(stored.url) as store:
+            assert len(migrations.up(store, [*steps.released(), *later])) == len(later)
+
+    with stored.registry() as before:
+        before.key(stored.key.id, None)
+        async with stored.knowing() as node:
+            await asyncio.to_thread(migrate)
+            with stored.registry() as after:
+                for registry in (before, after):
+                    made = keys.create(registry, org="acme", name=f"made-{registry is after}")
+                    keys.rotate(registry, made.id)
+                    credentials.set_(registry, stored.kms, org="acme", name="openai", secret=Secret("sk-new"))
+                    assert (await node.directory.key(made.public_id)) is not None
+                    assert [org.name for org in registry.orgs(None, 10)] == ["acme"]
+            assert await node.directory.key(stored.key.public_id) is not None
+        async with stored.node() as another:
+            assert await another.directory.key(stored.other.public_id) is not None
+            assert await another.directory.credential(stored.org_id, "openai") == Secret("sk-new")
 
 
 def test_many_migrators_take_each_step_once(postgres: servers.Postgres, database: str) -> None:
@@ -308,6 +350,10 @@ def test_what_holds_nobody_up_is_let_through(text: str) -> None:
     assert rules(text) == set()
 
 
+@pytest.mark.skipif(
+    shutil.which("squawk") is None and not Path(sys.executable).with_name("squawk").exists(),
+    reason="squawk is not installed",
+)
 def test_squawk_is_asked_where_it_is_installed() -> None:
     """Its findings come beside ours, with its own names."""
     faults = safety.check([steps.read("0009_t.sql", IN_USE + "\nALTER TABLE t ADD COLUMN c text NOT NULL;")])

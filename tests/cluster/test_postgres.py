@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from time import monotonic
@@ -149,6 +151,32 @@ async def test_too_many_at_once_is_no_outage(postgres: servers.Postgres, databas
         assert pool.available
 
 
+async def test_a_read_over_a_broken_connection_is_repeated(postgres: servers.Postgres, database: str) -> None:
+    """Once, on a new one: a server that is well has not failed anybody. What may write is not repeated."""
+    async with running(postgres.url(database)) as pool:
+        await asyncio.gather(*(pool.fetch("SELECT pg_sleep(0.01)") for _ in range(4)))
+        for _ in range(3):
+            break_connections(postgres, database)
+            assert await pool.fetch("SELECT 1")
+            assert pool.available
+        break_connections(postgres, database)
+        with pytest.raises(Unavailable) as caught:
+            await pool.execute("SELECT 1")
+        assert caught.value.cause == "lost"
+        await back(pool)
+        reading = [asyncio.create_task(pool.fetch("SELECT pg_sleep(0.1)")) for _ in range(4)]
+        await asyncio.sleep(0.05)
+        break_connections(postgres, database)
+        await asyncio.gather(*reading)
+
+
+def break_connections(postgres: servers.Postgres, database: str) -> None:
+    """As the server's administrator, or a firewall, does. Blocks the loop: the pool has no time to notice."""
+    postgres.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", "postgres", database
+    )
+
+
 async def check_gone(pool: Postgres) -> None:
     """Nobody waits, and the reason is told."""
     assert pool.lost_since is not None
@@ -254,6 +282,62 @@ async def test_flapping(postgres: servers.Postgres, database: str) -> None:
             assert len(sessions(postgres, database)) <= 4
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_any_mixture_of_faults(postgres: servers.Postgres, database: str, seed: int) -> None:
+    """Callers come and go while lines are cut, slow, held up and refused at random: no call takes longer than its
+    deadline, and in the end there are as many connections as there should be, and all of them serve."""
+    dice = random.Random(seed)
+    longest = 0.0
+    outcomes: Counter[str] = Counter()
+    stop = False
+
+    async def call(pool: Postgres) -> None:
+        nonlocal longest
+        while not stop:
+            began = monotonic()
+            try:
+                async with asyncio.timeout(dice.choice([0.001, 0.01, 9, 9, 9])):
+                    if dice.random() < 0.7:
+                        await pool.fetch("SELECT pg_sleep($1)", dice.choice([0, 0, 0.001, 0.02]))
+                    else:
+                        await pool.execute("SELECT 1")
+            except TimeoutError:
+                outcomes["left"] += 1
+            except Unavailable as why:
+                outcomes[why.cause] += 1
+                await asyncio.sleep(0.01)
+            else:
+                outcomes["answered"] += 1
+            longest = max(longest, monotonic() - began)
+
+    with Relay(postgres.address) as relay:
+        async with running(postgres.url(database, relay.port), size=5) as pool:
+            callers = [asyncio.create_task(call(pool)) for _ in range(30)]
+            for _ in range(12):
+                await asyncio.sleep(dice.uniform(0, 0.25))
+                match dice.randrange(6):
+                    case 0:
+                        relay.cut()
+                    case 1:
+                        relay.refuse()
+                    case 2:
+                        relay.black_hole()
+                    case 3:
+                        relay.delay_s = dice.choice([0.01, 0.3, 5.0])
+                    case _:
+                        relay.restore()
+            relay.restore()
+            relay.cut()
+            await asyncio.sleep(0.5)
+            stop = True
+            await asyncio.gather(*callers)
+            await back(pool)
+            await asyncio.gather(*(pool.fetch("SELECT pg_sleep(0.05)") for _ in range(20)))
+            assert 1 <= relay.connections <= 5
+            assert outcomes["answered"] > 100
+            assert longest < DEADLINE_S + BUSY_S, outcomes
+
+
 async def test_every_connection_taken(postgres: servers.Postgres) -> None:
     """By others: it is told apart from a server that is gone. Those that are held already serve on."""
     with postgres.another({"max_connections": "8", "superuser_reserved_connections": "3"}) as own:
@@ -284,9 +368,7 @@ async def test_read_only(postgres: servers.Postgres, database: str) -> None:
         postgres.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", "postgres", database
         )
-        with contextlib.suppress(Unavailable):  # it was connected with the settings from before
-            await pool.fetch("SELECT 1")
-        await back(pool)
+        assert await pool.fetch("SELECT 1")  # on a new connection, which has the new settings
         why, took = await refused(pool, "INSERT INTO t VALUES (1)")
         assert (why.cause, took < BUSY_S) == ("read_only", True)
         assert "primary" in str(why)
@@ -318,9 +400,11 @@ async def test_what_is_wrong_is_said(
     assert words in str(caught.value)
     assert str(caught.value).endswith(".")
     assert "hunter2" not in str(caught.value)
-    async with running(url) as pool:
-        with pytest.raises(Unavailable):
-            await pool.fetch("SELECT 1")
+    pool = Postgres(url)
+    with pytest.raises(Unavailable) as seen:
+        await pool.fetch("SELECT 1")
+    pool.close()
+    assert str(seen.value) in str(caught.value)
 
 
 def _one(connection: Connection) -> Awaitable[object]:

@@ -47,6 +47,7 @@ class Postgres(Process):
             give(path)
         self.port = free_port()
         self._names = count(1)
+        self._made: set[str] = set()
         self._templates: dict[str, str] = {}
         chosen = {**SETTINGS, **settings}
         super().__init__(
@@ -87,7 +88,7 @@ class Postgres(Process):
         super().start()
 
     def reset(self) -> None:
-        """Running, answering, nobody connected, its settings as they were."""
+        """Running, answering, nobody connected, its settings as they were, no database but the templates."""
         self.start()
         self.execute("ALTER SYSTEM RESET ALL")
         self.execute("SELECT pg_reload_conf()")
@@ -95,6 +96,8 @@ class Postgres(Process):
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
+        for name in list(self._made):
+            self.drop(name)
 
     def database(self, prepare: Callable[[str], object] | None = None) -> str:
         """The name of a new database, empty or as `prepare(url)` makes it; what that makes is made once."""
@@ -105,14 +108,17 @@ class Postgres(Process):
                 name = self.database()
                 prepare(self.url(name))
                 self._templates[made_by] = name
+                self._made.discard(name)
             template = self._templates[made_by]
         name = f"test_{next(self._names)}"
+        self._made.add(name)
         self.execute(f'CREATE DATABASE "{name}" OWNER llmgw TEMPLATE "{template}"')
         return name
 
     def drop(self, database: str) -> None:
         """Delete a database, whoever is connected."""
-        self.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
+        self.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+        self._made.discard(database)
 
     def execute(self, sql: str, database: str = "postgres", *arguments: object) -> list[Any]:
         """As the superuser; blocks, from any thread and within an event loop too."""
