@@ -199,7 +199,7 @@ class RedisBreakers:
                     await self._tell_open()
                 began = monotonic()
                 arguments = self._arguments("look", "", None, self._fresh, self._version)
-                news = _decode(await self._redis.call(SCRIPT, KEYS, arguments))
+                news = await self._ask(arguments)
             except Lost:
                 self._alone = True
                 return
@@ -209,6 +209,12 @@ class RedisBreakers:
             self._take(news, whole=True)
             if news.full or news.fresh == self._fresh:
                 self._alone = False
+
+    async def _ask(self, arguments: Sequence[Argument]) -> _News:
+        try:
+            return _decode(await self._redis.call(SCRIPT, KEYS, arguments))
+        except msgspec.MsgspecError as error:
+            raise Lost(f"its answer is not one of this script: {error}") from error
 
     def _is_alone(self) -> bool:
         if not self._redis.available:
@@ -241,8 +247,12 @@ class RedisBreakers:
         return None
 
     def _hear(self, message: bytes) -> None:
-        if not self._alone:
+        if self._alone:
+            return
+        try:
             self._take(_decode(message))
+        except msgspec.MsgspecError:
+            self._look.set()  # whoever said it: what is true is found by a look
 
     def _gather(self, name: str, permit: Permit, now: float) -> None:
         key = (name, permit.generation)

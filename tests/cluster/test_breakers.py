@@ -324,6 +324,16 @@ async def test_a_probe_without_redis_is_this_process_own(redis: Redis) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_message_that_is_none_of_ours_changes_nothing(redis: Redis) -> None:
+    """The node hears the next one as ever."""
+    async with node(redis.port) as one, node(redis.port) as other:
+        with redis.client() as client:
+            assert client.publish(CHANNEL, b"\xc1 nonsense") == 2
+        await fail(one, 5)
+        await until(lambda: other.breakers.look(NAME, monotonic()) == "open", within_s=1)
+
+
+@pytest.mark.anyio
 async def test_no_name_breaks_it(redis: Redis) -> None:
     """Not one that is no text, nor one that is very long: neither raises, and others are counted as ever."""
     async with node(redis.port) as one:
