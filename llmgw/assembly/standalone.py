@@ -7,11 +7,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from llmgw.assembly.shared import Shared
+from llmgw.breaking.memory import MemoryBreakers
 from llmgw.config.schema import Config
 from llmgw.errors import StoreUnavailable
 from llmgw.ports import Applied, FlagSource, Kms, Status
 from llmgw.standalone import migrations, panic, store
-from llmgw.standalone.breakers import MemoryBreakers
 from llmgw.standalone.directory import SqliteDirectory
 from llmgw.standalone.flags import SqliteFlags, SqliteFlagSwitch
 from llmgw.standalone.journal import journal

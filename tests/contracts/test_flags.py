@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from llmgw.cluster.blocking import Blocking
+from llmgw.cluster.flags import PostgresFlags, PostgresFlagSwitch
+from llmgw.cluster.postgres import Postgres as Pool
 from llmgw.config.flags import Flag, Guard
 from llmgw.errors import StoreUnavailable
 from llmgw.rules.access import KeyRecord
@@ -18,7 +21,10 @@ from llmgw.rules.breaker import Outcome
 from llmgw.rules.flags import Change, State
 from llmgw.standalone import migrations, store
 from llmgw.standalone.flags import SqliteFlags, SqliteFlagSwitch
+from llmgw.stock.flags import StoredFlags
+from tests.contracts.conftest import migrated
 from tests.provider import eventually
+from tests.servers import Postgres
 
 pytestmark = pytest.mark.anyio
 
@@ -48,52 +54,121 @@ class Said:
         return None if self.word is None else float(self.word)
 
 
-Open = Callable[..., contextlib.AbstractAsyncContextManager[SqliteFlags]]
+Open = Callable[..., contextlib.AbstractAsyncContextManager[StoredFlags]]
+
+
+class SqliteStore:
+    """A file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "llmgw.db"
+        store.create(self._path)
+        migrations.up(self._path)
+
+    @contextlib.asynccontextmanager
+    async def opened(
+        self, settings: Mapping[str, Flag] = FLAGS, source: Said | None = None
+    ) -> AsyncIterator[StoredFlags]:
+        with SqliteFlags(self._path, settings, source) as flags:
+            async with running(flags.run()):
+                yield flags
+
+    def switch(self) -> SqliteFlagSwitch:
+        return SqliteFlagSwitch(self._path)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[Callable[[str], object]]:
+        """Nobody else writes; what runs SQL there meanwhile."""
+        lock = sqlite3.connect(self._path, isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        yield lock.execute
+        lock.execute("COMMIT")
+        lock.close()
+
+    def leave(self) -> None:
+        self._path.rename(self._path.with_suffix(".away"))
+
+    def come_back(self) -> None:
+        self._path.with_suffix(".away").rename(self._path)
+
+
+class PostgresStore:
+    """A database."""
+
+    def __init__(self, server: Postgres) -> None:
+        self._server = server
+        self._database = server.database(migrated)
+        self._url = server.url(self._database)
+
+    @contextlib.asynccontextmanager
+    async def opened(
+        self, settings: Mapping[str, Flag] = FLAGS, source: Said | None = None
+    ) -> AsyncIterator[StoredFlags]:
+        pool = Pool(self._url, size=2)
+        with PostgresFlags(pool, settings, source) as flags:
+            async with running(pool.run()), running(flags.run()):
+                yield flags
+
+    def switch(self) -> PostgresFlagSwitch:
+        return PostgresFlagSwitch(self._url)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[Callable[[str], object]]:
+        """Nobody else writes; what runs SQL there meanwhile."""
+        with Blocking(self._url) as blocking, blocking.transaction("SELECT value FROM revision FOR UPDATE"):
+            yield lambda sql: blocking.run(lambda connection: connection.execute(sql))
+
+    def leave(self) -> None:
+        self._server.kill()
+
+    def come_back(self) -> None:
+        self._server.start()
+
+
+Store = SqliteStore | PostgresStore
+STORES: Final[dict[str, Callable[[pytest.FixtureRequest], Store]]] = {
+    "sqlite": lambda request: SqliteStore(request.getfixturevalue("tmp_path")),
+    "postgres": lambda request: PostgresStore(request.getfixturevalue("postgres")),
+}
+
+
+@contextlib.asynccontextmanager
+async def running(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture(params=STORES)
+def place(request: pytest.FixtureRequest) -> Store:
+    """A new store."""
+    return STORES[request.param](request)
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    found = tmp_path / "llmgw.db"
-    store.create(found)
-    migrations.up(found)
-    return found
-
-
-@pytest.fixture(params=["sqlite"])
-def opened(request: pytest.FixtureRequest, path: Path) -> Open:
-    @contextlib.asynccontextmanager
-    async def flags(
-        settings: Mapping[str, Flag] = FLAGS, source: Said | None = None
-    ) -> AsyncIterator[SqliteFlags]:
-        with SqliteFlags(path, settings, source) as found:
-            task = asyncio.create_task(found.run())
-            yield found
-            assert not task.done()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    return flags
+def opened(place: Store) -> Open:
+    return place.opened
 
 
 def said(flag: str, state: State, time: float = 1.0, orgs: tuple[str, ...] = ()) -> Change:
     return Change(flag=flag, state=state, orgs=orgs, actor="ann", reason="r", time=time)
 
 
-def put(path: Path, change: Change) -> None:
-    with SqliteFlagSwitch(path) as switch:
+def put(place: Store, change: Change) -> None:
+    with place.switch() as switch:
         switch.put(change)
 
 
-def changes(path: Path) -> dict[str, Change]:
-    with SqliteFlagSwitch(path) as switch:
+def changes(place: Store) -> dict[str, Change]:
+    with place.switch() as switch:
         return {change.flag: change for change in switch.changes()}
 
 
-def move(path: Path, to: Path) -> None:
-    path.rename(to)
-
-
-def note(flags: SqliteFlags, times: int, outcome: Outcome = "failure", name: str = "guarded") -> None:
+def note(flags: StoredFlags, times: int, outcome: Outcome = "failure", name: str = "guarded") -> None:
     for _ in range(times):
         flags.note((name,), outcome, 1.0, None, 100.0)
 
@@ -107,23 +182,23 @@ async def test_the_configuration_holds_where_nobody_has_spoken(opened: Open) -> 
         assert flags.degraded is None
 
 
-async def test_an_operators_word_is_in_force_within_a_second(opened: Open, path: Path) -> None:
+async def test_an_operators_word_is_in_force_within_a_second(opened: Open, place: Store) -> None:
     """On, off, for some, and cleared; in a process that starts, too."""
     async with opened() as flags:
-        put(path, said("off", "on"))
-        put(path, said("on", "off"))
+        put(place, said("off", "on"))
+        put(place, said("on", "off"))
         await eventually(lambda: flags.is_on("off", KEY) and not flags.is_on("on", KEY), SOON_S)
-        put(path, said("off", "on", orgs=("acme",)))
+        put(place, said("off", "on", orgs=("acme",)))
         await eventually(lambda: not flags.is_on("off", OTHER), SOON_S)
         assert flags.is_on("off", KEY)
         async with opened() as second:
             assert second.is_on("off", KEY) and not second.is_on("on", KEY)
-        put(path, said("off", "cleared"))
+        put(place, said("off", "cleared"))
         await eventually(lambda: not flags.is_on("off", KEY), SOON_S)
 
 
-async def test_what_is_set_lasts_over_a_new_configuration(opened: Open, path: Path) -> None:
-    put(path, said("off", "on"))
+async def test_what_is_set_lasts_over_a_new_configuration(opened: Open, place: Store) -> None:
+    put(place, said("off", "on"))
     async with opened() as flags:
         flags.configure({"off": Flag(), "new": Flag(default=True)})
         assert flags.is_on("off", KEY) and flags.is_on("new", KEY) and not flags.is_on("on", KEY)
@@ -138,7 +213,7 @@ async def test_what_is_set_lasts_over_a_new_configuration(opened: Open, path: Pa
     ],
 )
 async def test_a_guard_turns_its_flag_off_for_good(
-    opened: Open, path: Path, outcome: Outcome, latency_s: float, cost: int | None, says: str
+    opened: Open, place: Store, outcome: Outcome, latency_s: float, cost: int | None, says: str
 ) -> None:
     """At once, with the reason; over a restart; and until an operator turns it on, or clears it."""
     async with opened() as flags:
@@ -146,8 +221,8 @@ async def test_a_guard_turns_its_flag_off_for_good(
             assert flags.is_on("guarded", KEY), n
             flags.note(("guarded",), outcome, latency_s, cost, 100.0)
         assert not flags.is_on("guarded", KEY) and flags.trips == {"guarded": 1}
-        await eventually(lambda: "guarded" in changes(path), SOON_S)
-        change = changes(path)["guarded"]
+        await eventually(lambda: "guarded" in changes(place), SOON_S)
+        change = changes(place)["guarded"]
         assert (change.state, change.by, change.actor) == ("off", "guard", "guard")
         assert says in change.reason and change.time > 1_700_000_000
         note(flags, 10, "success")
@@ -155,14 +230,14 @@ async def test_a_guard_turns_its_flag_off_for_good(
         assert not flags.is_on("guarded", KEY)
     async with opened() as flags:
         assert not flags.is_on("guarded", KEY)
-        put(path, said("guarded", "on"))
+        put(place, said("guarded", "on"))
         await eventually(lambda: flags.is_on("guarded", KEY), SOON_S)
         note(flags, 3)
         assert flags.is_on("guarded", KEY)
         note(flags, 1)
         assert not flags.is_on("guarded", KEY) and flags.trips == {"guarded": 1}
-        await eventually(lambda: changes(path)["guarded"].by == "guard", SOON_S)
-        put(path, said("guarded", "cleared"))
+        await eventually(lambda: changes(place)["guarded"].by == "guard", SOON_S)
+        put(place, said("guarded", "cleared"))
         await eventually(lambda: flags.is_on("guarded", KEY), SOON_S)
 
 
@@ -180,56 +255,53 @@ async def test_a_flag_without_a_guard_stays_on(opened: Open) -> None:
         assert flags.is_on("on", KEY) and flags.trips == {}
 
 
-async def test_an_operators_word_goes_before_a_guards_of_calls_before_it(opened: Open, path: Path) -> None:
+async def test_an_operators_word_goes_before_a_guards_of_calls_before_it(opened: Open, place: Store) -> None:
     """The guard has spoken, its word is not written yet, and the operator's is: his holds."""
     async with opened() as flags:
         await asyncio.sleep(0.3)
-        lock = sqlite3.connect(path, isolation_level=None)
-        lock.execute("BEGIN IMMEDIATE")
-        note(flags, 4)
-        assert not flags.is_on("guarded", KEY)
-        lock.execute(
-            "INSERT INTO flag_changes VALUES ('guarded', 'on', 0, '[]', '[]', 'operator', 'ann', 'it is fine', 5)"
-        )
-        lock.execute("COMMIT")
-        lock.close()
+        with place.held() as execute:
+            note(flags, 4)
+            assert not flags.is_on("guarded", KEY)
+            execute(
+                "INSERT INTO flag_changes VALUES ('guarded', 'on', 0, '[]', '[]', 'operator', 'ann', 'it is fine', 5)"
+            )
         await eventually(lambda: flags.is_on("guarded", KEY), SOON_S)
         await asyncio.sleep(0.5)
-        assert changes(path)["guarded"].actor == "ann" and flags.is_on("guarded", KEY)
+        assert changes(place)["guarded"].actor == "ann" and flags.is_on("guarded", KEY)
 
 
-async def test_what_is_known_last_holds_while_the_store_is_away(opened: Open, path: Path) -> None:
+async def test_what_is_known_last_holds_while_the_store_is_away(opened: Open, place: Store) -> None:
     """Flags stay as they are, a guard still works, and its word is written when the store is back."""
-    put(path, said("off", "on"))
+    put(place, said("off", "on"))
     async with opened() as flags:
-        move(path, path.with_suffix(".away"))
+        place.leave()
         await asyncio.sleep(0.6)
         assert flags.is_on("off", KEY)
         note(flags, 4)
         await asyncio.sleep(0.6)
         assert not flags.is_on("guarded", KEY) and flags.is_on("off", KEY)
-        move(path.with_suffix(".away"), path)
-        await eventually(lambda: "guarded" in changes(path), SOON_S * 2)
-        put(path, said("off", "off"))
+        place.come_back()
+        await eventually(lambda: "guarded" in changes(place), SOON_S * 2)
+        put(place, said("off", "off"))
         await eventually(lambda: not flags.is_on("off", KEY), SOON_S)
 
 
-async def test_no_store_is_refused_at_the_start(opened: Open, path: Path) -> None:
+async def test_no_store_is_refused_at_the_start(opened: Open, place: Store) -> None:
     """Nobody would know what was set."""
-    move(path, path.with_suffix(".away"))
+    place.leave()
     with pytest.raises(StoreUnavailable):
         async with opened():
             pass
 
 
-async def test_a_providers_word_goes_before_the_configuration(opened: Open, path: Path) -> None:
+async def test_a_providers_word_goes_before_the_configuration(opened: Open, place: Store) -> None:
     """And behind an operator's and a guard's."""
     source = Said()
     async with opened(source=source) as flags:
         assert [flags.is_on(name, KEY) for name in ("off", "on")] == [False, True]
         source.word = True
         assert flags.is_on("off", KEY) and flags.states()["off"] == 1.0
-        put(path, said("off", "off"))
+        put(place, said("off", "off"))
         await eventually(lambda: not flags.is_on("off", KEY), SOON_S)
         note(flags, 4)
         assert not flags.is_on("guarded", KEY)
@@ -243,3 +315,22 @@ async def test_other_keys_with_the_same_id_are_looked_at_anew(opened: Open) -> N
         assert flags.is_on("acme", KEY)
         moved = KeyRecord(id=KEY.id, public_id="p", org_id="org_2", org="other", name="app", terms=())
         assert not flags.is_on("acme", moved) and flags.is_on("acme", KEY)
+
+
+async def test_a_trip_in_one_process_is_written_once_and_holds_in_the_others(place: Store) -> None:
+    """Within a second; where two guards trip at once, one word is kept, and it is the same for both."""
+    async with place.opened() as one, place.opened() as other:
+        note(one, 4)
+        await eventually(lambda: not other.is_on("guarded", KEY), SOON_S)
+        assert other.trips == {}
+        first = changes(place)["guarded"]
+        await asyncio.sleep(0.5)
+        assert changes(place)["guarded"] == first
+        put(place, said("guarded", "on"))
+        await eventually(lambda: one.is_on("guarded", KEY) and other.is_on("guarded", KEY), SOON_S)
+        note(one, 4)
+        note(other, 4)
+        await eventually(lambda: changes(place)["guarded"].by == "guard", SOON_S)
+        first = changes(place)["guarded"]
+        await asyncio.sleep(0.5)
+        assert changes(place)["guarded"] == first

@@ -11,13 +11,13 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from llmgw import __version__
+from llmgw.breaking.memory import MemoryBreakers
 from llmgw.canonical import Usage
 from llmgw.config.breakers import Breakers
 from llmgw.config.flags import Flag, Guard
 from llmgw.ports import FailedTry
 from llmgw.rules.breaker import Permit
 from llmgw.rules.panic import Entry
-from llmgw.standalone.breakers import MemoryBreakers
 from llmgw.standalone.flags import SqliteFlags
 from llmgw.standalone.panic import PanicWatch
 from llmgw.telemetry.board import Board

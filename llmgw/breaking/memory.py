@@ -1,4 +1,4 @@
-"""The breakers of one process, in memory.
+"""The breakers of one process, in memory; a node of a cluster has the states put here that all nodes share.
 
 Only names that have failed of late are known; of all others it is known that they are closed. One event loop calls, and
 nothing awaits between a look at a state and its change.
@@ -42,7 +42,7 @@ class MemoryBreakers:
 
     def look(self, name: str, now: float) -> Phase:
         state = self._states.get(name)
-        return "closed" if state is None else breaker.phase(state, self._settings_of(name), now)
+        return "closed" if state is None else breaker.phase(state, self.settings_of(name), now)
 
     def permit(self, name: str) -> Permit | None:
         return None if name in self._states else self._free
@@ -51,7 +51,7 @@ class MemoryBreakers:
         state = self._states.get(name)
         if state is None:
             return self._free
-        after, permit = breaker.admit(state, self._settings_of(name), now)
+        after, permit = breaker.admit(state, self.settings_of(name), now)
         if after is not state:
             if after.phase != state.phase:
                 self._tell(name, after)
@@ -62,7 +62,7 @@ class MemoryBreakers:
         state = self._states.get(name)
         if state is None and outcome != "failure" and (outcome == "neither" or self._settings.ratio is None):
             return
-        settings = self._settings_of(name)
+        settings = self.settings_of(name)
         if state is None:
             if outcome == "success" and settings.ratio is None:
                 return
@@ -76,10 +76,39 @@ class MemoryBreakers:
             self._forget()
         self._states[name] = after
 
+    @property
+    def fresh(self) -> int:
+        """The generation of what is not known."""
+        return self._fresh.generation
+
+    def put(self, name: str, state: State) -> None:
+        """What others have found of it."""
+        before = self._states.get(name, self._fresh)
+        self._states[name] = state
+        if state.phase != before.phase:
+            self._tell(name, state)
+
+    def reset(self, states: Mapping[str, State], fresh: int) -> None:
+        """From now on these are known and no others."""
+        gone = [name for name, one in self._states.items() if one.phase != "closed" and name not in states]
+        for name in gone:
+            self._tell(name, CLOSED)
+        kept = {name: self._states[name] for name in states if name in self._states}
+        self._fresh = State(generation=fresh)
+        self._free = Permit(fresh)
+        # Another thread may read the one that was.
+        self._states = kept
+        for name, state in states.items():
+            self.put(name, state)
+
+    def open_since(self) -> Mapping[str, float]:
+        """When those opened that are open or half-open."""
+        return {name: one.opened_at for name, one in self._states.items() if one.phase != "closed"}
+
     def free_in(self, names: Iterable[str], now: float) -> float:
         known = self._states
         waits = [
-            breaker.free_in(known[name], self._settings_of(name), now) if name in known else 0.0
+            breaker.free_in(known[name], self.settings_of(name), now) if name in known else 0.0
             for name in names
         ]
         return min(waits, default=0.0)
@@ -89,9 +118,9 @@ class MemoryBreakers:
         known = self._states.copy().items()
         failing = [(name, state) for name, state in known if state.phase != "closed"]
         failing.sort(key=lambda item: item[1].opened_at, reverse=True)
-        return {name: breaker.phase(state, self._settings_of(name), now) for name, state in failing[:SHOWN]}
+        return {name: breaker.phase(state, self.settings_of(name), now) for name, state in failing[:SHOWN]}
 
-    def _settings_of(self, name: str) -> config.Breakers:
+    def settings_of(self, name: str) -> config.Breakers:
         return self._of_secrets if name.startswith(SECRETS) else self._settings
 
     def _tell(self, name: str, state: State) -> None:

@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
+from llmgw.breaking.memory import LIMIT, MemoryBreakers
 from llmgw.config.breakers import Breakers
-from llmgw.standalone.breakers import LIMIT, MemoryBreakers
 
 pytestmark = pytest.mark.anyio
 SETTINGS: Final = Breakers(failures=2)
