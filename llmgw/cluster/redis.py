@@ -172,6 +172,8 @@ class Redis:
                 group.create_task(self._listen())
         finally:
             self._lose("the process is ending", quiet=True)
+            if self._line is not None:
+                await _closed(self._line)
 
     async def _keep(self) -> None:
         while True:

@@ -210,7 +210,7 @@ async def test_users() -> None:
     with servers.Redis.running() as server:
         with server.client() as look:
             look.acl_setuser(
-                "gateway", enabled=True, passwords=["+s3cret"], keys=["llmgw:*"], channels=["llmgw*"],
+                "gateway", enabled=True, reset_channels=True, passwords=["+s3cret"], keys=["llmgw:*"], channels=["llmgw*"],
                 commands=["+eval", "+evalsha", "+get", "+set", "+publish", "+subscribe", "+ping", "+rpush"],
             )  # fmt: skip
         async with connected(f"redis://gateway:s3cret@127.0.0.1:{server.port}/0") as client:
