@@ -30,10 +30,10 @@ from msgspec import Struct
 from redis.asyncio import Redis as Client
 from redis.asyncio import RedisCluster
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
-from redis.asyncio.retry import Retry
 
 _log = logging.getLogger("llmgw.store")
 
@@ -47,7 +47,16 @@ WAITING: Final = 20_000
 """Commands that wait for their turn; one more fails at once."""
 PROBE_KEY: Final = "llmgw:{probe}:write"
 _FAULTS: Final = (RedisError, OSError, EOFError, asyncio.IncompleteReadError, TimeoutError)
-_UNFIT: Final = ("OOM", "READONLY", "LOADING", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN")
+_UNFIT: Final = (
+    "OOM",
+    "READONLY",
+    "LOADING",
+    "MISCONF",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "NOREPLICAS",
+    "TRYAGAIN",
+)
 """Answers of a server that cannot be used just now, whatever is asked."""
 
 Arg = bytes | int | float | str
@@ -315,9 +324,7 @@ class Redis:
 
     def _check(self, loop: asyncio.AbstractEventLoop) -> None:
         """Is the oldest command past its deadline?"""
-        oldest = (
-            self._under_way[0] if self._under_way else next((c for c in self._waiting), None)
-        )
+        oldest = self._under_way[0] if self._under_way else next((c for c in self._waiting), None)
         if oldest is None:
             self._watch = None
             return

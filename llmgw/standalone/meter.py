@@ -19,7 +19,7 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
-from math import ceil, inf
+from math import inf
 from typing import Any, Final
 
 from msgspec import Struct
@@ -28,7 +28,7 @@ from llmgw.errors import DependencyUnavailable
 from llmgw.ports import Hold, Ledger, Standing
 from llmgw.rules.demand import Demand, Limit
 from llmgw.rules.period import HOUR_S, bounds
-from llmgw.standalone.counters import (
+from llmgw.stock.counters import (
     REQUESTS,
     TOKENS,
     USD,
@@ -38,11 +38,10 @@ from llmgw.standalone.counters import (
     Rolling,
     refusal,
 )
+from llmgw.stock.past import past
 
 LOAD_S: Final = 1.0
 """The longest that a call waits for what the ledger says of its counters."""
-SLICES: Final = 24
-"""So many readings tell when the past use of a window was; it leaves at most one slice too late."""
 EXPIRED_LIMIT: Final = 4096
 """Calls that outlived their lease, of which the use is still counted when they settle."""
 
@@ -230,17 +229,9 @@ class MemoryMeter:
         return None
 
     async def _window(self, limit: Limit, window_s: float, now: float) -> Rolling:
-        """Past use in slices of whole hours, each counted at its end; what is added meanwhile is in the last."""
         counter = Rolling(limit, window_s, now)
-        slice_s = HOUR_S * ceil(window_s / (HOUR_S * SLICES))
-        since = now - window_s
-        left = await self._ledger.used(limit.scope, limit.measure, since)
-        while left > 0:
-            end = min((since // slice_s + 1) * slice_s, now)
-            later = 0 if end == now else await self._ledger.used(limit.scope, limit.measure, end)
-            used = max(left - later, 0)
+        for end, used in await past(self._ledger, limit, window_s, now):
             counter.replace(counter.take(end, used), used, used)
-            since, left = end, later
         return counter
 
     def _add(self, limit: Limit, counter: Counter) -> None:
