@@ -1,4 +1,4 @@
-"""Redis for the event loop: what is asked in one turn goes out in one write, and nobody waits for a server that is gone.
+"""Redis for the event loop: what is asked in one turn goes out in one write; nobody waits for a server that is gone.
 
 Commands gather while those before them are under way; then all of them go out as one pipeline, in the order in which
 they were given. So a busy process writes and reads a few hundred commands at a time, and order needs no lock. Every

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from time import monotonic
 
 import pytest
@@ -12,31 +11,17 @@ from redis.exceptions import ResponseError
 
 from llmgw.cluster.redis import Lost, Redis, Script
 from tests import servers
+from tests.cluster.shared import DEADLINE_S, connected
 from tests.provider import eventually
 from tests.servers import Relay
 
 pytestmark = pytest.mark.anyio
 
-DEADLINE_S = 0.25
 SLACK_S = 0.15
 """What a machine busy with other things may add."""
 ECHO = Script("return {KEYS[1], ARGV[1]}")
 PUSH = Script("return redis.call('RPUSH', KEYS[1], ARGV[1])")
 LIST = "llmgw:{test}:list"
-
-
-@contextlib.asynccontextmanager
-async def connected(url: str, deadline_s: float = DEADLINE_S) -> AsyncIterator[Redis]:
-    """A client that runs and has found its server."""
-    redis = Redis(url, deadline_s=deadline_s)
-    task = asyncio.create_task(redis.run())
-    try:
-        await eventually(lambda: redis.available)
-        yield redis
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def lost_within(redis: Redis) -> float:
