@@ -25,6 +25,8 @@ class Scope(Struct, frozen=True, kw_only=True):
     asked for, the provider's name."""
     name: str
     """As messages call it."""
+    org_id: str = ""
+    """The organisation that it is of; empty for models and providers, which are of none."""
 
 
 class Limit(Struct, frozen=True, kw_only=True):

@@ -157,13 +157,19 @@ def _scopes(
 ) -> Iterator[tuple[Scope, Iterable[Rule]]]:
     own: Rules = () if key.budget is None else (_budget(key.budget, None),)
     budgets = own or settings.key_budgets
-    yield Scope(kind="key", id=key.id, name=key.name), (*_rates(key.limits, settings.default_key), *budgets)
+    yield (
+        Scope(kind="key", id=key.id, name=key.name, org_id=key.org_id),
+        (*_rates(key.limits, settings.default_key), *budgets),
+    )
     for name, value in tags.items():
         tag = f"{name}={value}"
         tag_rules = settings.tags.get(tag) or settings.tags.get(f"{name}=*")
         if tag_rules:
-            yield Scope(kind="tag", id=f"{key.org_id}/{tag}", name=tag), tag_rules
-    yield Scope(kind="org", id=key.org_id, name=key.org), settings.orgs.get(key.org, settings.default_org)
+            yield Scope(kind="tag", id=f"{key.org_id}/{tag}", name=tag, org_id=key.org_id), tag_rules
+    yield (
+        Scope(kind="org", id=key.org_id, name=key.org, org_id=key.org_id),
+        settings.orgs.get(key.org, settings.default_org),
+    )
     if model in settings.models:
         yield Scope(kind="model", id=model, name=model), settings.models[model]
     if provider in settings.providers:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from llmgw.cluster.meter import RedisMeter
 from llmgw.errors import BudgetExceeded, CallError, DependencyUnavailable, RateLimitExceeded
 from llmgw.ports import Ledger, Meter
 from llmgw.rules.demand import Demand, Limit, Measure, Scope
 from llmgw.rules.period import Period
 from llmgw.standalone.meter import MemoryMeter
+from tests import servers
+from tests.cluster.shared import Slots, connected
 
 NOW = 1_760_000_000.0
 LEASE_S = 600.0
@@ -36,10 +39,14 @@ class Used:
         return self.amount
 
 
-@pytest.fixture(params=[pytest.param(MemoryMeter, id="memory")])
-def made(request: pytest.FixtureRequest) -> Made:
-    adapter: Made = request.param
-    return adapter
+@pytest.fixture(params=["memory", "redis"])
+async def made(request: pytest.FixtureRequest) -> AsyncIterator[Made]:
+    if request.param == "memory":
+        yield MemoryMeter
+        return
+    server: servers.Redis = request.getfixturevalue("redis")
+    async with connected(server.url) as client:
+        yield lambda ledger: RedisMeter(client, ledger, Slots())
 
 
 def limit(

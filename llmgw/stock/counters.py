@@ -1,4 +1,4 @@
-"""What the meter of one process counts with: sliding windows, calendar periods, places; and how a refusal reads.
+"""What a process counts with: sliding windows, calendar periods, places.
 
 All have one shape. `taken` and `take` are asked for every limit of every call, and so is `replace` at its end; the
 rest is for refusals and reports.
@@ -7,20 +7,19 @@ rest is for refusals and reports.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from math import ceil, inf
+from math import inf
 from typing import Any, Final, Protocol
 
-from llmgw.errors import BudgetExceeded, CallError, RateLimitExceeded
+from llmgw.errors import CallError
+from llmgw.rules import refusal as rules
 from llmgw.rules.demand import Limit
 from llmgw.rules.period import bounds
+from llmgw.rules.refusal import SOON_S, Reading
 from llmgw.rules.window import Window
 
 IDLE_S: Final = 3600.0
 """A counter unused for so long is dropped; a window, so long after it is empty: where the ledger knows whole hours
 only, it would otherwise begin again with what has left it."""
-SOON_S: Final = 1.0
-"""After which to ask again where only calls under way stand in the way."""
 
 REQUESTS, TOKENS, USD, PARALLEL = range(4)
 UNITS: Final = {"requests": REQUESTS, "tokens": TOKENS, "usd": USD, "parallel": PARALLEL}
@@ -150,54 +149,18 @@ def refusal(
     Args:
         asked: of each unit, by its number.
     """
-    longest_s = -1.0
-    error: CallError | None = None
+    readings = []
     for limit, counter in zip(limits, counters, strict=True):
         need = asked[counter.unit] or 1
         if counter.taken(now) + need > limit.amount:
-            free_s = counter.free_in(now, need, limit.amount)
-            if error is None or (inf if free_s is None else free_s) > longest_s:
-                longest_s = inf if free_s is None else free_s
-                kind = BudgetExceeded if limit.measure == "usd" else RateLimitExceeded
-                message = _message(limit, counter, asked[counter.unit], free_s, now)
-                error = kind(message, retry_after_s=free_s)
-    assert error is not None
-    return error
-
-
-def _message(limit: Limit, counter: Counter, asked: int, free_s: float | None, now: float) -> str:
-    text = usd if limit.measure == "usd" else str
-    facts = f"{text(counter.settled)} used, {text(counter.held)} reserved, {text(asked)} asked for"
-    if asked > limit.amount or limit.amount == 0:
-        end = "this call alone asks for more than that, so a retry will not help"
-    elif free_s is None:
-        end = "it never starts anew; it must be raised before another call passes"
-    else:
-        end = f"{_reset(limit, counter, now)}; try again in {ceil(free_s)} s"
-    return f"The {limit.scope.kind} {limit.scope.name!r} is limited to {_what(limit)}: {facts}; {end}."
-
-
-def _what(limit: Limit) -> str:
-    if limit.measure == "parallel":
-        return f"{limit.amount} calls at a time"
-    amount = f"{usd(limit.amount)} USD" if limit.measure == "usd" else f"{limit.amount} {limit.measure}"
-    if limit.period is None:
-        return f"{amount} in any {limit.window_s:g} s"
-    return f"{amount} in total" if limit.period == "total" else f"{amount} per {limit.period}"
-
-
-def _reset(limit: Limit, counter: Counter, now: float) -> str:
-    reset_s = counter.empty_in(now)
-    if limit.measure == "parallel":
-        return "a place is free when a call ends"
-    if reset_s is None:
-        return "it never starts anew"
-    if limit.period is None:
-        return f"all of it is free in {ceil(reset_s)} s"
-    return f"it starts anew at {datetime.fromtimestamp(now + reset_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def usd(nano: int) -> str:
-    """Dollars, exactly."""
-    dollars, rest = divmod(nano, 1_000_000_000)
-    return f"{dollars}.{rest:09d}".rstrip("0").rstrip(".")
+            readings.append(
+                Reading(
+                    limit=limit,
+                    asked=asked[counter.unit],
+                    settled=counter.settled,
+                    held=counter.held,
+                    free_s=counter.free_in(now, need, limit.amount),
+                    reset_s=counter.empty_in(now),
+                )
+            )
+    return rules.refusal(readings, now)

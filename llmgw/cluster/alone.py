@@ -1,0 +1,96 @@
+"""What a node may admit by itself while the shared counters cannot be asked.
+
+Of every limit a node takes its share: the limit divided by the number of nodes seen last. Rates and places are counted
+by the process alone. Of budgets and long windows it shares what was left of them when it last knew: what Redis said, or
+else what the ledger says. So all nodes together spend no more than that, but for what the others spent since.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from llmgw.ports import Hold, Ledger, Standing
+from llmgw.rules.demand import Demand, Limit, Measure, Scope
+from llmgw.rules.period import HOUR_S, bounds
+from llmgw.stock.meter import MemoryMeter
+
+
+class Known(Struct, gc=False):
+    """What was taken of a limit, and until when that counts, Unix seconds."""
+
+    taken: int
+    until: float
+
+
+class _Nothing:
+    """A ledger for counters that begin with nothing."""
+
+    async def used(self, scope: Scope, measure: Measure, since: float) -> int:
+        return 0
+
+
+def remembered(limit: Limit) -> bool:
+    """Whether the ledger knows what its counter begins with."""
+    if limit.measure == "parallel":
+        return False
+    return limit.measure == "usd" or limit.window_s is None or limit.window_s >= HOUR_S
+
+
+class Alone:
+    """A meter of shares. `begin` is said at every loss: what was known before counts no more."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._meter = MemoryMeter(_Nothing())
+        self._losses = 0
+        self._known: dict[str, Known] = {}
+
+    def begin(self) -> None:
+        self._losses += 1
+        self._known.clear()
+
+    async def reserve(
+        self, id: str, demand: Demand, now: float, lease_s: float, *, nodes: int, known: dict[str, Known]
+    ) -> Hold:
+        """Raises as `Meter.reserve`."""
+        limits = []
+        for limit in demand.limits:
+            if not remembered(limit):
+                share = max(1, limit.amount // nodes) if limit.amount > 0 else 0
+                limits.append(msgspec.structs.replace(limit, amount=share))
+                continue
+            name = limit.counter
+            if name not in self._known:
+                self._known[name] = known.get(name) or await self._read(limit, now)
+            taken = self._known[name].taken if now < self._known[name].until else 0
+            left = limit.amount - taken
+            share = max(1, left // nodes) if left > 0 else 0
+            limits.append(
+                msgspec.structs.replace(limit, amount=share, counter=f"{limit.counter}#{self._losses}")
+            )
+        return await self._meter.reserve(
+            id, msgspec.structs.replace(demand, limits=tuple(limits)), now, lease_s
+        )
+
+    async def _read(self, limit: Limit, now: float) -> Known:
+        if limit.window_s is not None:
+            used = await self._ledger.used(limit.scope, limit.measure, now - limit.window_s)
+            return Known(used, now + limit.window_s)
+        assert limit.period is not None
+        since, until = bounds(limit.period, now)
+        return Known(await self._ledger.used(limit.scope, limit.measure, since), until)
+
+    def leave(self, hold: Hold, *, tokens: int | None = None, cost_nano_usd: int | None = None) -> None:
+        self._meter.leave(hold, tokens=tokens, cost_nano_usd=cost_nano_usd)
+
+    def settle(self, hold: Hold, *, tokens: int, cost_nano_usd: int, now: float) -> None:
+        self._meter.settle(hold, tokens=tokens, cost_nano_usd=cost_nano_usd, now=now)
+
+    def release(self, hold: Hold, now: float) -> None:
+        self._meter.release(hold, now)
+
+    def standing(self, limit: Limit, now: float) -> Standing:
+        name = f"{limit.counter}#{self._losses}" if remembered(limit) else limit.counter
+        found = self._meter.standing((msgspec.structs.replace(limit, counter=name),), now)[0]
+        return msgspec.structs.replace(found, limit=limit)
