@@ -18,12 +18,13 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from time import monotonic
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from llmgw.breaking.memory import MemoryBreakers
+from llmgw.cluster.redis import Arg, Lost, Redis, Script
 from llmgw.config import breakers as config
 from llmgw.rules.breaker import Outcome, Permit, Phase, Slice, State
 
@@ -31,37 +32,9 @@ LOOK_S: Final = 0.5
 GATHER_S: Final = 0.1
 CHANNEL: Final = "llmgw:{breakers}:news"
 KEYS: Final = ["llmgw:{breakers}:states", "llmgw:{breakers}:changes", "llmgw:{breakers}:meta"]
-SCRIPT: Final = files("llmgw.cluster").joinpath("breakers.lua").read_text()
+SCRIPT: Final = Script(files("llmgw.cluster").joinpath("breakers.lua").read_text())
 GATHERED: Final = 10_000
 """Names whose successes are gathered at once; those of more are sent by themselves."""
-
-Argument: TypeAlias = bytes | int | float | str
-
-
-class Lost(Exception):
-    """Redis gives no answer in time, or none that helps: it is full, it is a replica."""
-
-
-class Redis(Protocol):
-    """What is needed of the connection to Redis. Sends and calls arrive in the order they were made in."""
-
-    on_return: list[Callable[[], None]]
-    """Called when the server answers again."""
-
-    @property
-    def available(self) -> bool: ...
-
-    async def call(self, script: str, keys: Sequence[str], args: Sequence[Argument]) -> Any:
-        """What the script returns; Lost where there is no answer in time, or the server refuses to do it."""
-        ...
-
-    def send(self, script: str, keys: Sequence[str], args: Sequence[Argument]) -> None:
-        """Have it run, some time soon; nobody is told where that fails."""
-        ...
-
-    def subscribe(self, channel: str, callback: Callable[[bytes], None]) -> None:
-        """From now on, and again whenever the connection was lost."""
-        ...
 
 
 class _State(Struct, array_like=True):
@@ -210,7 +183,7 @@ class RedisBreakers:
             if news.full or news.fresh == self._fresh:
                 self._alone = False
 
-    async def _ask(self, arguments: Sequence[Argument]) -> _News:
+    async def _ask(self, arguments: Sequence[Arg]) -> _News:
         try:
             return _decode(await self._redis.call(SCRIPT, KEYS, arguments))
         except msgspec.MsgspecError as error:
@@ -275,7 +248,7 @@ class RedisBreakers:
         rest = (_name(name), permit.generation, lease, outcome, successes)
         self._redis.send(SCRIPT, KEYS, self._arguments("report", name, now, *rest))
 
-    def _arguments(self, what: str, name: str, now: float | None, *rest: Argument) -> list[Argument]:
+    def _arguments(self, what: str, name: str, now: float | None, *rest: Arg) -> list[Arg]:
         settings = self._near.settings_of(name)
         rules = (
             *(settings.failures, settings.ratio, settings.min_calls),

@@ -405,8 +405,9 @@ class _Single:
 
     async def run(self, commands: Sequence[_Command]) -> list[Any]:
         connection = self._connection
+        pack: Callable[[tuple[Arg, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]  # it names one argument only
         await connection.send_packed_command(
-            b"".join([hiredis.pack_command(command.args) for command in commands]), check_health=False
+            b"".join([pack(command.args) for command in commands]), check_health=False
         )
         answers: list[Any] = []
         read = connection.read_response
@@ -469,7 +470,7 @@ async def _open(url: str, connect_s: float) -> _Line:
                 await one.aclose()
         return _Single(pool, connection)
     pool = ConnectionPool.from_url(url, **_options(connect_s))
-    return _Single(pool, await pool.get_connection())
+    return _Single(pool, await pool.get_connection())  # type: ignore[no-untyped-call]  # redis-py's decorator
 
 
 def _options(connect_s: float) -> dict[str, Any]:
@@ -506,7 +507,8 @@ def _sentinel(url: str, connect_s: float) -> tuple[Sentinel, str, dict[str, Any]
     if parts.scheme.startswith("rediss"):
         options |= {"ssl": True, **own}
         watch |= {"ssl": True, **own}
-    return Sentinel(hosts, sentinel_kwargs=watch), service or "mymaster", options
+    sentinel = Sentinel(hosts, sentinel_kwargs=watch)  # type: ignore[no-untyped-call]  # redis-py has no types there
+    return sentinel, service or "mymaster", options
 
 
 async def _listener(url: str, connect_s: float) -> Client:

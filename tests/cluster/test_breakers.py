@@ -69,7 +69,7 @@ def test_the_script_and_the_rules_agree(
     )
     with redis.client() as client:
         client.flushall()
-        run = client.register_script(SCRIPT)
+        run = client.register_script(SCRIPT.text)
 
         def call(what: str, now: float, *rest: str | int) -> Any:
             return run(KEYS, [what, CHANNEL, repr(now), packed, *rest])
