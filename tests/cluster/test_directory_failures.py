@@ -338,10 +338,12 @@ async def test_a_flood_of_made_up_keys_during_an_outage(stored: Stored, redis: s
                 await flood()
                 assert await node.directory.key(stored.key.public_id) is not None
                 assert monotonic() - began < 3
-            await settled()
-            grown = tracemalloc.get_traced_memory()[0] - before
+            # What is under way holds some memory, and gives it back when it has ended.
+            deadline = monotonic() + 10
+            while (grown := tracemalloc.get_traced_memory()[0] - before) >= 500_000:
+                assert monotonic() < deadline, grown
+                await settled()
             tracemalloc.stop()
-            assert grown < 500_000
         await check_well(node, stored)
 
 

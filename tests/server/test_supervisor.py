@@ -39,7 +39,8 @@ class Node:
 
     @property
     def port(self) -> int:
-        return int((self.folder / "port").read_text())
+        # It is written anew by each plan: for a moment it is empty.
+        return int(wait_until(lambda: (self.folder / "port").read_text()))
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
