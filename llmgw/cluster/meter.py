@@ -300,6 +300,9 @@ class RedisMeter:
         for group, answer in other:
             await self._answered(group, slots, answer, call)
         if readings:
+            # Of those that take equally long the first of the demand is named, whatever its slot.
+            order = {limit.counter: n for n, limit in enumerate(call.hold.demand.limits)}
+            readings.sort(key=lambda reading: order[reading.limit.counter])
             raise refusal(readings, self._now)
         return False
 
