@@ -131,6 +131,7 @@ class RedisMeter:
         self._calls: dict[str, _Call] = {}
         self._lives: dict[str, str] = {}
         self._images: dict[str, _Image] = {}
+        self._places: dict[str, int] = {}
         self._ops: deque[tuple[int, str, list[Any]]] = deque()
         self._said = 0
         self._loads: dict[tuple[str, int], asyncio.Task[str | None]] = {}
@@ -175,6 +176,7 @@ class RedisMeter:
                 try:
                     if await self._take(call, slots, lease_s):
                         self._calls[id] = call
+                        self._place(call, 1)
                         return hold
                 except Lost:
                     self._undo(id, slots)
@@ -203,6 +205,7 @@ class RedisMeter:
         self._show(
             call, [before - after for before, after in zip(call.held, left, strict=True)], [0, 0, 0, 0]
         )
+        self._place(call, -1)
         call.held = left
         if call.alone is not None:
             self._alone.leave(call.alone, tokens=tokens, cost_nano_usd=cost_nano_usd)
@@ -423,8 +426,16 @@ class RedisMeter:
                 if remembered(limit) and (image := self._images.get(limit.counter)) is not None
             }
             call.alone = await self._alone.reserve(
-                call.hold.id, call.hold.demand, call.time, lease_s, nodes=self.nodes, known=known
+                call.hold.id,
+                call.hold.demand,
+                call.time,
+                lease_s,
+                nodes=self.nodes,
+                known=known,
+                places=self._places,
             )
+        else:
+            self._place(call, 1)
         self._calls[call.hold.id] = call
         if self._redis.available:
             for slot in slots:  # in its grace a slot takes what is registered
@@ -523,7 +534,7 @@ class RedisMeter:
         """Calls that nobody ended, long after their lease."""
         gone = [id for id, call in self._calls.items() if call.hold.expires_at + KEEP_S < self._now]
         for id in gone:
-            del self._calls[id]
+            self._place(self._calls.pop(id), -1)
 
     # -- ends of calls
 
@@ -553,6 +564,8 @@ class RedisMeter:
 
     def _say(self, call: _Call, op: list[Any]) -> None:
         for slot in call.lives:
+            if self._ops and self._ops[-1][2][:2] == [_LEAVE, call.hold.id] and self._ops[-1][1] == slot:
+                self._ops.pop()  # it ended before anybody could be told that its place is free
             self._queue(slot, op)
 
     def _undo(self, id: str, slots: Sequence[str] | dict[str, list[Limit]]) -> None:
@@ -570,7 +583,21 @@ class RedisMeter:
 
     def _ended(self, hold: Hold, now: float) -> _Call | None:
         self._advance(now)
-        return self._calls.pop(hold.id, None)
+        call = self._calls.pop(hold.id, None)
+        if call is not None:
+            self._place(call, -1)
+        return call
+
+    def _place(self, call: _Call, change: int) -> None:
+        """How many places this node has of each limit; those it took alone are counted there."""
+        if call.alone is None and call.held[3]:
+            for limit in call.hold.demand.limits:
+                if limit.measure == "parallel":
+                    left = self._places.get(limit.counter, 0) + change
+                    if left:
+                        self._places[limit.counter] = left
+                    else:
+                        del self._places[limit.counter]
 
     def _show(self, call: _Call, held: Sequence[int], settled: Sequence[int]) -> None:
         """Of what the call holds so much is no longer held, and so much is used."""
