@@ -47,6 +47,8 @@ MOST: Final = 2**53 - 1
 GRACE_S: Final = 2.0
 LOOK_S: Final = 0.5
 BEAT_S: Final = 1.0
+BEATS: Final = 5
+"""So long a node counts that is not heard of."""
 LOAD_S: Final = 1.0
 """The longest that a call waits for what the ledger says of its counters."""
 FIRST_USE_S: Final = 0.05
@@ -139,6 +141,7 @@ class RedisMeter:
         self._grace_until = -inf
         self._node = f"{_random.getrandbits(64):016x}"
         self._wake = asyncio.Event()
+        self._seen: deque[int] = deque([1], maxlen=BEATS)
         self.nodes = 1
         """How many there were when Redis was last asked."""
         redis.on_loss.append(self._alone.begin)
@@ -297,6 +300,9 @@ class RedisMeter:
             return True
         if taken:
             self._undo(call.hold.id, taken)
+            for limit in (limit for name in taken for limit in slots[name]):
+                image = self._images[limit.counter]
+                image.held = max(0, image.held - call.held[_UNITS[limit.measure] - 1])
             call.lives.clear()
         if lost is not None:
             raise lost
@@ -501,12 +507,10 @@ class RedisMeter:
                 continue
             with contextlib.suppress(Lost):
                 if monotonic() - beat_at >= BEAT_S:
-                    self.nodes = max(
-                        1,
-                        await self._redis.call(
-                            SCRIPT, ["llmgw:{nodes}:meter"], [_encode(["beat", self._node, 4])]
-                        ),
-                    )
+                    beat = [_encode(["beat", self._node, BEATS])]
+                    self._seen.append(await self._redis.call(SCRIPT, ["llmgw:{nodes}:meter"], beat))
+                    # A Redis that lost its data knows fewer than there are, until all have said that they live.
+                    self.nodes = max(1, *self._seen)
                     beat_at = monotonic()
                 while self._to_renew:
                     slot = next(iter(self._to_renew))

@@ -342,3 +342,29 @@ async def test_ends_of_calls_that_did_not_arrive_are_sent_again(redis: servers.R
                 break
             await asyncio.sleep(0.05)
         assert [(s.used, s.reserved) for s in other.standing((places, budget), NOW)] == [(0, 1), (28, 1)]
+
+
+# -- Redis Cluster
+
+
+async def test_a_demand_over_several_slots_is_all_or_nothing(cluster: str) -> None:
+    """An organisation, a model and a provider lie on different servers: what was taken of one is given back."""
+    rows, slots = Rows(), Slots()
+    org, model = limit("requests", 9, window_s=60.0), limit("usd", 100, period="day", kind="model", id="gpt")
+    provider = limit("parallel", 3, kind="provider", id="openai")
+    async with node(cluster, rows, slots) as (one, _), node(cluster, rows, slots) as (two, _):
+        wanted = demand(org, model, provider, cost=30)
+        results = await asyncio.gather(
+            *(passed(one if n % 2 else two, f"call_{n}", wanted, NOW) for n in range(40))
+        )
+        holds = [hold for hold in results if hold is not None]
+        # Of calls at the same time some may stand in each other's way and be refused; never is one too many.
+        assert len(holds) <= 3
+        for n in range(20):
+            more = await passed(one, f"more_{n}", wanted, NOW)
+            if more is not None:
+                holds.append(more)
+        assert len(holds) == 3
+        standing = one.standing((org, model, provider), NOW)
+        assert [(s.used, s.reserved) for s in standing] == [(0, 3), (0, 90), (0, 3)]
+        assert one.degraded is None
