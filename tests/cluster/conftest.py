@@ -140,9 +140,9 @@ def cluster_of_redis() -> Iterator[str]:
         bounds = (0, 5461, 10923, 16384)
         for n, master in enumerate(masters):
             with master.client() as client:
-                client.execute_command("CLUSTER ADDSLOTS", *range(bounds[n], bounds[n + 1]))
-                client.execute_command("CLUSTER SET-CONFIG-EPOCH", n + 1)
-                client.execute_command("CLUSTER MEET", "127.0.0.1", masters[0].port)
+                client.cluster("ADDSLOTS", *range(bounds[n], bounds[n + 1]))
+                client.cluster("SET-CONFIG-EPOCH", n + 1)
+                client.cluster("MEET", "127.0.0.1", masters[0].port)
         for master in masters:
             with master.client() as client:
                 deadline = monotonic() + 20
@@ -155,7 +155,7 @@ def cluster_of_redis() -> Iterator[str]:
 @pytest.fixture
 def cluster(cluster_of_redis: str) -> str:
     """The URL of a Redis Cluster, empty."""
-    for node in RedisCluster.from_url(cluster_of_redis.replace("+cluster", "")).get_primaries():
+    for node in RedisCluster.from_url(cluster_of_redis.replace("+cluster", "")).get_primaries():  # type: ignore[no-untyped-call]
         with Redis(host=node.host, port=node.port) as client:
             client.flushall()
     return cluster_of_redis
