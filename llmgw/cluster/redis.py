@@ -24,7 +24,8 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import NoScriptError
 
-from llmgw.cluster.lines import FAULTS, Arg, Command, Line, listener, open_line
+from llmgw.cluster.lines import FAULTS, Command, Line, listener, open_line
+from llmgw.cluster.lines import Arg as Arg
 from llmgw.cluster.lines import Script as Script
 
 _log = logging.getLogger("llmgw.store")
