@@ -7,6 +7,8 @@ else what the ledger says. So all nodes together spend no more than that, but fo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import Struct
 
@@ -51,13 +53,28 @@ class Alone:
         self._known.clear()
 
     async def reserve(
-        self, id: str, demand: Demand, now: float, lease_s: float, *, nodes: int, known: dict[str, Known]
+        self,
+        id: str,
+        demand: Demand,
+        now: float,
+        lease_s: float,
+        *,
+        nodes: int,
+        known: Mapping[str, Known],
+        places: Mapping[str, int],
     ) -> Hold:
-        """Raises as `Meter.reserve`."""
+        """Raises as `Meter.reserve`.
+
+        Args:
+            known: what was last known of each counter.
+            places: how many of each limit this node has besides those it took here.
+        """
         limits = []
         for limit in demand.limits:
             if not remembered(limit):
                 share = max(1, limit.amount // nodes) if limit.amount > 0 else 0
+                if limit.measure == "parallel":
+                    share = max(0, share - places.get(limit.counter, 0))
                 limits.append(msgspec.structs.replace(limit, amount=share))
                 continue
             name = limit.counter

@@ -47,6 +47,8 @@ MOST: Final = 2**53 - 1
 GRACE_S: Final = 2.0
 LOOK_S: Final = 0.5
 BEAT_S: Final = 1.0
+BEATS: Final = 5
+"""So long a node counts that is not heard of."""
 LOAD_S: Final = 1.0
 """The longest that a call waits for what the ledger says of its counters."""
 FIRST_USE_S: Final = 0.05
@@ -131,6 +133,7 @@ class RedisMeter:
         self._calls: dict[str, _Call] = {}
         self._lives: dict[str, str] = {}
         self._images: dict[str, _Image] = {}
+        self._places: dict[str, int] = {}
         self._ops: deque[tuple[int, str, list[Any]]] = deque()
         self._said = 0
         self._loads: dict[tuple[str, int], asyncio.Task[str | None]] = {}
@@ -138,6 +141,7 @@ class RedisMeter:
         self._grace_until = -inf
         self._node = f"{_random.getrandbits(64):016x}"
         self._wake = asyncio.Event()
+        self._seen: deque[int] = deque([1], maxlen=BEATS)
         self.nodes = 1
         """How many there were when Redis was last asked."""
         redis.on_loss.append(self._alone.begin)
@@ -175,6 +179,7 @@ class RedisMeter:
                 try:
                     if await self._take(call, slots, lease_s):
                         self._calls[id] = call
+                        self._place(call, 1)
                         return hold
                 except Lost:
                     self._undo(id, slots)
@@ -203,6 +208,7 @@ class RedisMeter:
         self._show(
             call, [before - after for before, after in zip(call.held, left, strict=True)], [0, 0, 0, 0]
         )
+        self._place(call, -1)
         call.held = left
         if call.alone is not None:
             self._alone.leave(call.alone, tokens=tokens, cost_nano_usd=cost_nano_usd)
@@ -294,12 +300,18 @@ class RedisMeter:
             return True
         if taken:
             self._undo(call.hold.id, taken)
+            for limit in (limit for name in taken for limit in slots[name]):
+                image = self._images[limit.counter]
+                image.held = max(0, image.held - call.held[_UNITS[limit.measure] - 1])
             call.lives.clear()
         if lost is not None:
             raise lost
         for group, answer in other:
             await self._answered(group, slots, answer, call)
         if readings:
+            # Of those that take equally long the first of the demand is named, whatever its slot.
+            order = {limit.counter: n for n, limit in enumerate(call.hold.demand.limits)}
+            readings.sort(key=lambda reading: order[reading.limit.counter])
             raise refusal(readings, self._now)
         return False
 
@@ -420,8 +432,16 @@ class RedisMeter:
                 if remembered(limit) and (image := self._images.get(limit.counter)) is not None
             }
             call.alone = await self._alone.reserve(
-                call.hold.id, call.hold.demand, call.time, lease_s, nodes=self.nodes, known=known
+                call.hold.id,
+                call.hold.demand,
+                call.time,
+                lease_s,
+                nodes=self.nodes,
+                known=known,
+                places=self._places,
             )
+        else:
+            self._place(call, 1)
         self._calls[call.hold.id] = call
         if self._redis.available:
             for slot in slots:  # in its grace a slot takes what is registered
@@ -487,12 +507,10 @@ class RedisMeter:
                 continue
             with contextlib.suppress(Lost):
                 if monotonic() - beat_at >= BEAT_S:
-                    self.nodes = max(
-                        1,
-                        await self._redis.call(
-                            SCRIPT, ["llmgw:{nodes}:meter"], [_encode(["beat", self._node, 4])]
-                        ),
-                    )
+                    beat = [_encode(["beat", self._node, BEATS])]
+                    self._seen.append(await self._redis.call(SCRIPT, ["llmgw:{nodes}:meter"], beat))
+                    # A Redis that lost its data knows fewer than there are, until all have said that they live.
+                    self.nodes = max(1, *self._seen)
                     beat_at = monotonic()
                 while self._to_renew:
                     slot = next(iter(self._to_renew))
@@ -520,7 +538,7 @@ class RedisMeter:
         """Calls that nobody ended, long after their lease."""
         gone = [id for id, call in self._calls.items() if call.hold.expires_at + KEEP_S < self._now]
         for id in gone:
-            del self._calls[id]
+            self._place(self._calls.pop(id), -1)
 
     # -- ends of calls
 
@@ -550,6 +568,8 @@ class RedisMeter:
 
     def _say(self, call: _Call, op: list[Any]) -> None:
         for slot in call.lives:
+            if self._ops and self._ops[-1][2][:2] == [_LEAVE, call.hold.id] and self._ops[-1][1] == slot:
+                self._ops.pop()  # it ended before anybody could be told that its place is free
             self._queue(slot, op)
 
     def _undo(self, id: str, slots: Sequence[str] | dict[str, list[Limit]]) -> None:
@@ -567,7 +587,21 @@ class RedisMeter:
 
     def _ended(self, hold: Hold, now: float) -> _Call | None:
         self._advance(now)
-        return self._calls.pop(hold.id, None)
+        call = self._calls.pop(hold.id, None)
+        if call is not None:
+            self._place(call, -1)
+        return call
+
+    def _place(self, call: _Call, change: int) -> None:
+        """How many places this node has of each limit; those it took alone are counted there."""
+        if call.alone is None and call.held[3]:
+            for limit in call.hold.demand.limits:
+                if limit.measure == "parallel":
+                    left = self._places.get(limit.counter, 0) + change
+                    if left:
+                        self._places[limit.counter] = left
+                    else:
+                        del self._places[limit.counter]
 
     def _show(self, call: _Call, held: Sequence[int], settled: Sequence[int]) -> None:
         """Of what the call holds so much is no longer held, and so much is used."""

@@ -16,24 +16,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import cached_property
-from hashlib import sha1
 from time import monotonic
-from typing import Any, Final, Protocol
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from typing import Any, Final
+from urllib.parse import urlsplit
 
-import hiredis
-from msgspec import Struct
-from redis.asyncio import Redis as Client
-from redis.asyncio import RedisCluster
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError
+
+from llmgw.cluster.lines import FAULTS, Command, Line, listener, open_line
+from llmgw.cluster.lines import Arg as Arg
+from llmgw.cluster.lines import Script as Script
 
 _log = logging.getLogger("llmgw.store")
 
@@ -46,7 +39,6 @@ BATCH: Final = 256
 WAITING: Final = 20_000
 """Commands that wait for their turn; one more fails at once."""
 PROBE_KEY: Final = "llmgw:{probe}:write"
-_FAULTS: Final = (RedisError, OSError, EOFError, asyncio.IncompleteReadError, TimeoutError)
 _UNFIT: Final = (
     "OOM",
     "READONLY",
@@ -59,37 +51,9 @@ _UNFIT: Final = (
 )
 """Answers of a server that cannot be used just now, whatever is asked."""
 
-Arg = bytes | int | float | str
-
 
 class Lost(Exception):
     """Redis cannot be asked just now, or did not answer in time: what was asked may or may not have been done."""
-
-
-class Script:
-    """A Lua script; the server knows it by its digest, once it has seen it."""
-
-    def __init__(self, text: str) -> None:
-        self.text: Final = text
-
-    @cached_property
-    def digest(self) -> str:
-        return sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-
-
-class _Command(Struct, gc=False, eq=False):
-    args: tuple[Arg, ...]
-    script: Script | None
-    given: float
-    answer: asyncio.Future[Any] | None
-
-
-class _Line(Protocol):
-    """A way to the server. `run` gives one answer or ResponseError for each command, in order."""
-
-    async def run(self, commands: Sequence[_Command]) -> list[Any]: ...
-
-    async def close(self) -> None: ...
 
 
 class Redis:
@@ -103,9 +67,9 @@ class Redis:
     def __init__(self, url: str, *, deadline_s: float = DEADLINE_S) -> None:
         self._url = url
         self._deadline_s = deadline_s
-        self._line: _Line | None = None
-        self._waiting: deque[_Command] = deque()
-        self._under_way: Sequence[_Command] = ()
+        self._line: Line | None = None
+        self._waiting: deque[Command] = deque()
+        self._under_way: Sequence[Command] = ()
         self._pump: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._gone = asyncio.Event()
@@ -195,13 +159,13 @@ class Redis:
             began = monotonic()
             try:
                 async with asyncio.timeout(CONNECT_S):
-                    line = await _open(self._url, CONNECT_S)
+                    line = await open_line(self._url, CONNECT_S)
                     try:
                         await self._probe(line)
                     except BaseException:
                         await _closed(line)
                         raise
-            except _FAULTS as error:
+            except FAULTS as error:
                 self._why = _words(error)
                 self._say_lost()
                 await asyncio.sleep(max(0.0, began + PROBE_S - monotonic()))
@@ -215,9 +179,9 @@ class Redis:
             for callback in self.on_return:
                 callback()
 
-    async def _probe(self, line: _Line) -> None:
+    async def _probe(self, line: Line) -> None:
         """It takes a write, within the deadline that commands have."""
-        command = _Command(("SET", PROBE_KEY, b"1", "PX", 10_000), None, monotonic(), None)
+        command = Command(("SET", PROBE_KEY, b"1", "PX", 10_000), None, monotonic(), None)
         async with asyncio.timeout(max(self._deadline_s, PROBE_S)):
             await line.run([command])  # what a new connection costs once
         async with asyncio.timeout(self._deadline_s):
@@ -266,7 +230,7 @@ class Redis:
         answer: asyncio.Future[Any] = loop.create_future()
         if not wanted:
             answer.add_done_callback(_unheard)
-        self._waiting.append(_Command(args, script, loop.time(), answer))
+        self._waiting.append(Command(args, script, loop.time(), answer))
         if self._pump is None:
             self._pump = loop.create_task(self._run_pump(loop))
         return answer
@@ -283,7 +247,7 @@ class Redis:
             try:
                 answers = await line.run(batch)
                 await self._load_missing(line, batch, answers)
-            except _FAULTS as error:
+            except FAULTS as error:
                 return self._lose(_words(error))
             self._under_way = ()
             unfit = None
@@ -295,7 +259,7 @@ class Redis:
         self._watch.cancel()
         self._watch = None
 
-    def _answered(self, command: _Command, answer: Any) -> str | None:
+    def _answered(self, command: Command, answer: Any) -> str | None:
         """Gives what is wrong with the server, if the answer says so."""
         future = command.answer
         if not isinstance(answer, Exception):
@@ -308,7 +272,7 @@ class Redis:
             future.set_exception(answer if unfit is None else Lost(words))
         return unfit
 
-    async def _load_missing(self, line: _Line, batch: Sequence[_Command], answers: list[Any]) -> None:
+    async def _load_missing(self, line: Line, batch: Sequence[Command], answers: list[Any]) -> None:
         """Scripts that the server does not know, after a restart, go again with their text."""
         missing = [n for n, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if missing:
@@ -317,7 +281,7 @@ class Redis:
                 command = batch[n]
                 assert command.script is not None
                 again.append(
-                    _Command(("EVAL", command.script.text, *command.args[2:]), None, command.given, None)
+                    Command(("EVAL", command.script.text, *command.args[2:]), None, command.given, None)
                 )
             for n, answer in zip(missing, await line.run(again), strict=True):
                 answers[n] = answer
@@ -338,7 +302,7 @@ class Redis:
         else:
             self._watch = loop.call_later(0.005, self._missed, oldest, loop)
 
-    def _missed(self, oldest: _Command, loop: asyncio.AbstractEventLoop) -> None:
+    def _missed(self, oldest: Command, loop: asyncio.AbstractEventLoop) -> None:
         if oldest.answer is not None and not oldest.answer.done():
             self._lose(f"it did not answer within {self._deadline_s * 1000:g} ms")
         else:
@@ -356,12 +320,12 @@ class Redis:
             try:
                 async with contextlib.AsyncExitStack() as stack:
                     await self._hear_with(stack)
-            except _FAULTS:
+            except FAULTS:
                 await asyncio.sleep(PROBE_S)
 
     async def _hear_with(self, stack: contextlib.AsyncExitStack) -> None:
         async with asyncio.timeout(CONNECT_S):
-            client = await _listener(self._url, CONNECT_S)
+            client = await listener(self._url, CONNECT_S)
             stack.push_async_callback(client.aclose)
             heard = client.pubsub(ignore_subscribe_messages=True)
             stack.push_async_callback(heard.aclose)
@@ -388,145 +352,6 @@ def _words(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-async def _closed(line: _Line) -> None:
-    with contextlib.suppress(*_FAULTS):
+async def _closed(line: Line) -> None:
+    with contextlib.suppress(*FAULTS):
         await line.close()
-
-
-# -- ways to the server
-
-
-class _Single:
-    """One connection to one server."""
-
-    def __init__(self, pool: ConnectionPool, connection: AbstractConnection) -> None:
-        self._pool = pool
-        self._connection = connection
-
-    async def run(self, commands: Sequence[_Command]) -> list[Any]:
-        connection = self._connection
-        pack: Callable[[tuple[Arg, ...]], bytes] = hiredis.pack_command  # type: ignore[assignment]  # it names one argument only
-        await connection.send_packed_command(
-            b"".join([pack(command.args) for command in commands]), check_health=False
-        )
-        answers: list[Any] = []
-        read = connection.read_response
-        for _ in commands:
-            try:
-                answers.append(await read())
-            except ResponseError as error:
-                if not connection.is_connected:
-                    raise
-                answers.append(error)
-        return answers
-
-    async def close(self) -> None:
-        await self._connection.disconnect(nowait=True)
-        await self._pool.aclose()
-
-
-class _Cluster:
-    """All servers of a Redis Cluster."""
-
-    def __init__(self, client: RedisCluster) -> None:
-        self._client = client
-
-    async def run(self, commands: Sequence[_Command]) -> list[Any]:
-        pipeline = self._client.pipeline()
-        for command in commands:
-            pipeline.execute_command(*command.args)
-        answers: list[Any] = await pipeline.execute(raise_on_error=False)
-        for answer in answers:
-            # A server that cannot be reached is an answer too, here.
-            if isinstance(answer, _FAULTS) and not isinstance(answer, ResponseError):
-                raise answer
-        return answers
-
-    async def close(self) -> None:
-        await self._client.aclose()
-
-
-async def _open(url: str, connect_s: float) -> _Line:
-    parts = urlsplit(url)
-    scheme, _, kind = parts.scheme.partition("+")
-    if kind == "cluster":
-        cluster = RedisCluster.from_url(
-            urlunsplit((scheme, *parts[1:])),
-            protocol=2,
-            socket_connect_timeout=connect_s,
-            retry=Retry(NoBackoff(), 0),
-        )
-        await cluster.initialize()
-        for node in cluster.get_primaries():
-            await cluster.ping(target_nodes=node)
-        return _Cluster(cluster)
-    if kind == "sentinel":
-        sentinel, service, options = _sentinel(url, connect_s)
-        try:
-            pool = sentinel.master_for(service, **options).connection_pool
-            connection = await pool.get_connection()
-        finally:
-            for one in sentinel.sentinels:
-                await one.aclose()
-        return _Single(pool, connection)
-    pool = ConnectionPool.from_url(url, **_options(connect_s))
-    return _Single(pool, await pool.get_connection())  # type: ignore[no-untyped-call]  # redis-py's decorator
-
-
-def _options(connect_s: float) -> dict[str, Any]:
-    # A connection that broke is not made again by itself: what was under way on it is not known.
-    return {
-        "protocol": 2,
-        "socket_connect_timeout": connect_s,
-        "socket_timeout": None,
-        "retry": Retry(NoBackoff(), 0),
-        "max_connections": 4,
-    }
-
-
-def _sentinel(url: str, connect_s: float) -> tuple[Sentinel, str, dict[str, Any]]:
-    """redis+sentinel://user:password@host:port,host:port/service/0?sentinel_password=…"""
-    parts = urlsplit(url)
-    account, _, places = parts.netloc.rpartition("@")
-    hosts = []
-    for place in places.split(","):
-        host, _, port = place.rpartition(":") if ":" in place.rpartition("]")[2] else (place, "", "26379")
-        hosts.append((host.strip("[]"), int(port)))
-    service, _, number = parts.path.strip("/").partition("/")
-    user, _, password = account.partition(":") if ":" in account else ("", "", account)
-    own = dict(parse_qsl(parts.query))
-    options: dict[str, Any] = {**_options(connect_s), "db": int(number or 0)}
-    if user:
-        options["username"] = user
-    if password:
-        options["password"] = password
-    watch: dict[str, Any] = {"socket_timeout": connect_s, "socket_connect_timeout": connect_s}
-    for name in ("username", "password"):
-        if f"sentinel_{name}" in own:
-            watch[name] = own.pop(f"sentinel_{name}")
-    if parts.scheme.startswith("rediss"):
-        options |= {"ssl": True, **own}
-        watch |= {"ssl": True, **own}
-    sentinel = Sentinel(hosts, sentinel_kwargs=watch)  # type: ignore[no-untyped-call]  # redis-py has no types there
-    return sentinel, service or "mymaster", options
-
-
-async def _listener(url: str, connect_s: float) -> Client:
-    """A client for messages alone; in a Redis Cluster every server passes on every message."""
-    parts = urlsplit(url)
-    scheme, _, kind = parts.scheme.partition("+")
-    options = _options(connect_s)
-    if kind == "sentinel":
-        sentinel, service, options = _sentinel(url, connect_s)
-        client: Client = sentinel.master_for(service, **options)
-        return client
-    if kind == "cluster":
-        cluster = RedisCluster.from_url(urlunsplit((scheme, *parts[1:])), protocol=2)
-        try:
-            await cluster.initialize()
-            node = random.choice(cluster.get_primaries())  # noqa: S311  any of them will do
-        finally:
-            await cluster.aclose()
-        account = parts.netloc.rpartition("@")
-        url = urlunsplit((scheme, f"{account[0]}{account[1]}{node.host}:{node.port}", "", parts.query, ""))
-    return Client.from_url(url, **options)

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from time import monotonic, sleep
 
 import pytest
+from redis import Redis, RedisCluster
 from redis.asyncio import Redis as RedisClient
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -123,3 +125,37 @@ def stored(postgres: servers.Postgres) -> Iterator[Stored]:
         credentials.set_(registry, kms, org="acme", name="openai", secret=Secret(SECRET))
     with Relay(postgres.address) as relay:
         yield Stored(postgres, database, relay, kms, key, other)
+
+
+@pytest.fixture(scope="session")
+def cluster_of_redis() -> Iterator[str]:
+    """A Redis Cluster of three masters; its URL."""
+    with contextlib.ExitStack() as stack:
+        masters = [
+            stack.enter_context(
+                servers.Redis.running("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+            )
+            for _ in range(3)
+        ]
+        bounds = (0, 5461, 10923, 16384)
+        for n, master in enumerate(masters):
+            with master.client() as client:
+                client.cluster("ADDSLOTS", *range(bounds[n], bounds[n + 1]))
+                client.cluster("SET-CONFIG-EPOCH", n + 1)
+                client.cluster("MEET", "127.0.0.1", masters[0].port)
+        for master in masters:
+            with master.client() as client:
+                deadline = monotonic() + 20
+                while client.cluster("INFO")["cluster_state"] != "ok":
+                    assert monotonic() < deadline
+                    sleep(0.05)
+        yield f"redis+cluster://127.0.0.1:{masters[0].port}"
+
+
+@pytest.fixture
+def cluster(cluster_of_redis: str) -> str:
+    """The URL of a Redis Cluster, empty."""
+    for node in RedisCluster.from_url(cluster_of_redis.replace("+cluster", "")).get_primaries():  # type: ignore[no-untyped-call]
+        with Redis(host=node.host, port=node.port) as client:
+            client.flushall()
+    return cluster_of_redis
