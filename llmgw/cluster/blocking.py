@@ -92,6 +92,12 @@ class Blocking:
         )
         return kind(f"The store {self.name} {found}")
 
+    def drop(self) -> None:
+        """Let go of the connection; the next call makes another one."""
+        with self._turn:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._drop)
+
     def close(self) -> None:
         """Close the connection and end the thread."""
         with self._turn:

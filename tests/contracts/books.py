@@ -9,14 +9,23 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
+import pytest
+
 from llmgw import ids
 from llmgw.canonical import Usage
+from llmgw.cluster import migrations as postgres_migrations
+from llmgw.cluster.blocking import Blocking
+from llmgw.cluster.journal import journal as cluster_journal
+from llmgw.cluster.ledger import PostgresLedger
+from llmgw.cluster.postgres import Postgres as Pool
+from llmgw.cluster.reports import PostgresReports
 from llmgw.errors import DependencyUnavailable
 from llmgw.ports import Journal, Ledger, LedgerRow, Reports
 from llmgw.rules.demand import Measure, Scope, ScopeKind
@@ -26,6 +35,7 @@ from llmgw.standalone.journal import journal
 from llmgw.standalone.ledger import SqliteLedger
 from llmgw.standalone.reports import SqliteReports
 from tests.provider import eventually
+from tests.servers import Postgres
 
 NOW: Final = 1_790_000_000.0
 """Some minutes past an hour in 2026."""
@@ -111,7 +121,51 @@ class SqliteBooks:
         return subprocess.Popen([sys.executable, "-c", prelude + code], stdout=subprocess.PIPE)
 
 
-BOOKS: Final = {"sqlite": SqliteBooks}
+class PostgresBooks:
+    """A database of its own, and a folder for the journals of its processes."""
+
+    def __init__(self, server: Postgres, folder: Path) -> None:
+        self.folder = folder / "spool"
+        server.start()  # an earlier test may have ended it
+        self.url = server.url(server.database(migrated))
+
+    @contextlib.contextmanager
+    def running(self, **settings: Any) -> Iterator[Server[SpoolJournal]]:
+        with cluster_journal(self.url, self.folder, **{"retention_s": 1e12, **settings}) as kept:
+            # Its deadline is a busy machine's: what is asked here is what is counted.
+            pool = Pool(self.url, deadline_s=2.0, size=4)
+            yield Server(kept, PostgresLedger(pool, kept))
+            pool.close()
+
+    def reports(self) -> PostgresReports:
+        return PostgresReports(self.url)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        with Blocking(self.url) as other, other.transaction("LOCK TABLE ledger, journals IN EXCLUSIVE MODE"):
+            yield
+
+    def child(self, code: str) -> subprocess.Popen[bytes]:
+        prelude = (
+            "from pathlib import Path\n"
+            "from tests.contracts.books import PostgresBooks, made\n"
+            "books = PostgresBooks.__new__(PostgresBooks)\n"
+            f"books.folder, books.url = Path({str(self.folder)!r}), {self.url!r}\n"
+        )
+        return subprocess.Popen([sys.executable, "-c", prelude + code], stdout=subprocess.PIPE)
+
+
+def migrated(url: str) -> None:
+    """Bring an empty database up to date."""
+    with Blocking(url) as store_:
+        postgres_migrations.up(store_)
+
+
+BOOKS: Final[dict[str, Callable[[pytest.FixtureRequest], Callable[[Path], Books]]]] = {
+    "sqlite": lambda request: SqliteBooks,
+    "postgres": lambda request: partial(PostgresBooks, request.getfixturevalue("postgres_process")),
+}
+"""By name: what makes a new store whose files are in a folder."""
 
 
 def made(time: float = NOW, **fields: Any) -> LedgerRow:

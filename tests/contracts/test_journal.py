@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(params=BOOKS)
 def books(request: pytest.FixtureRequest, tmp_path: Path) -> Books:
     """A new store."""
-    return BOOKS[request.param](tmp_path)
+    return BOOKS[request.param](request)(tmp_path)
 
 
 def nothing() -> None:

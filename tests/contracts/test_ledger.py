@@ -27,7 +27,7 @@ BUCKETS: Final = tuple(name for name in Usage.__struct_fields__ if name != "nati
 @pytest.fixture(params=BOOKS, scope="session")
 def make(request: pytest.FixtureRequest) -> Callable[[Path], Books]:
     """Makes new stores of one kind."""
-    return BOOKS[request.param]
+    return BOOKS[request.param](request)
 
 
 @pytest.fixture
