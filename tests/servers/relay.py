@@ -10,6 +10,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -31,7 +32,7 @@ class Relay:
         self._target = target
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
         self._links: set[asyncio.Task[None]] = set()
         self._open = asyncio.Event()
 
@@ -43,8 +44,7 @@ class Relay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.refuse()
-        self.cut()
+        self._do(self._end)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -61,12 +61,7 @@ class Relay:
     def cut(self) -> None:
         """Connections that are open are reset."""
 
-        async def cut() -> None:
-            for link in self._links:
-                link.cancel()
-            await asyncio.gather(*self._links, return_exceptions=True)
-
-        self._do(cut)
+        self._do(self._cut)
 
     def black_hole(self) -> None:
         """Nothing passes any more; connections are still made. What is sent waits to be let through."""
@@ -82,45 +77,63 @@ class Relay:
         async def restore() -> None:
             self.delay_s = 0.0
             self._open.set()
-            if self._server is None:
-                self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+            if self._listener is None:
+                self._listener = socket.create_server(("127.0.0.1", self.port), backlog=100)
+                self._listener.setblocking(False)
+                self._loop.add_reader(self._listener, self._accept, self._listener)
 
         self._do(restore)
 
     def _do(self, work: Callable[[], object]) -> None:
         asyncio.run_coroutine_threadsafe(work(), self._loop).result(10)  # type: ignore[arg-type]
 
-    async def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+    async def _cut(self) -> None:
+        for link in self._links:
+            link.cancel()
+        await asyncio.gather(*self._links, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.accepted += 1
-        link = asyncio.current_task()
-        assert link is not None
-        self._links.add(link)
-        writers = [writer]
+    async def _end(self) -> None:
+        await self._close()
+        await self._cut()
+        await asyncio.sleep(0)  # what was cut is closed in the next turn
+
+    async def _close(self) -> None:
+        if self._listener is not None:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+
+    def _accept(self, listener: socket.socket) -> None:
+        # Not by asyncio's server: one that is closed loses connections that it has accepted in the same turn.
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            self.accepted += 1
+            link = self._loop.create_task(self._link(connection))
+            self._links.add(link)
+            link.add_done_callback(partial(self._gone, connection))
+
+    def _gone(self, connection: socket.socket, link: asyncio.Task[None]) -> None:
+        connection.close()  # also where the link was cut before it began
+        self._links.discard(link)
+
+    async def _link(self, connection: socket.socket) -> None:
+        mine: list[asyncio.StreamWriter] = []
         try:
+            reader, writer = await asyncio.open_connection(sock=connection)
+            mine.append(writer)
             await self._open.wait()
             there, back = await asyncio.open_connection(*self._target)
-            writers.append(back)
+            mine.append(back)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass(reader, back))
                 group.create_task(self._pass(there, writer))
-        except* (OSError, asyncio.CancelledError):
-            for one in writers:  # a reset, not an end: SO_LINGER of 0 (socket(7))
-                with contextlib.suppress(OSError):  # it is closed already
-                    one.get_extra_info("socket").setsockopt(
-                        socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
-                    )
-                one.transport.abort()
-        finally:
-            self._links.discard(link)
-            for one in writers:
+            for one in mine:
                 one.close()
-                with contextlib.suppress(OSError):
-                    await one.wait_closed()
+                await one.wait_closed()
+        except* (OSError, asyncio.CancelledError):
+            for one in mine:
+                _reset(one)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One direction: read as it comes, written when it is due."""
@@ -142,3 +155,10 @@ class Relay:
             while data:
                 data = await reader.read(65536)
                 await due.put((self._loop.time() + self.delay_s, data))
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Not an end but a reset: SO_LINGER of 0 (socket(7))."""
+    with contextlib.suppress(OSError):  # it is closed already
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    writer.transport.abort()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -276,6 +277,24 @@ def test_nothing_passes_a_black_hole(relay: Relay) -> None:
             for one in (connection, another):
                 one.settimeout(2)
                 assert one.recv(100) == b"+PONG\r\n"
+
+
+def test_a_relay_leaves_nothing_behind(redis: Redis) -> None:
+    """Whatever its connections are in the middle of when it ends: half made, held up, closing, cut."""
+    for turn in range(20):
+        with Relay(redis.address) as relay:
+            connections = [Echo(relay).connect() for _ in range(5)]
+            connections[0].sendall(b"PING\r\n")
+            if turn % 3 == 0:
+                relay.black_hole()
+            connections[1].sendall(b"PING\r\n" * 1000)
+            connections[2].close()
+            if turn % 2:
+                relay.cut()
+            late = Echo(relay).connect()
+        for connection in (*connections, late):
+            connection.close()
+    gc.collect()  # an open socket that nobody holds is a warning, and so an error
 
 
 def test_the_end_of_a_connection_passes(relay: Relay) -> None:
