@@ -65,7 +65,7 @@ _ROWS: Final = f"""
 _NUMBERED: Final = "UPDATE ledger_state SET numbered = greatest(numbered, (SELECT max(number) FROM fresh))"
 _CALL_GROUPS: Final = f"""
     INSERT INTO call_groups
-    SELECT floor("time" / {HOUR_S})::bigint * {HOUR_S} AS start, kind, tags, {SUMS_OF_ROWS}
+    SELECT floor("time")::bigint / {HOUR_S} * {HOUR_S} AS start, kind, tags, {SUMS_OF_ROWS}
     FROM {{rows}} GROUP BY 1, kind, tags
 """  # noqa: S608
 _TAG_GROUPS: Final = f"""

@@ -31,10 +31,12 @@ class SqliteDirectory(CachedDirectory):
 
     FAILURES = (sqlite3.Error, OSError)
 
-    def __init__(self, path: Path, kms: Kms, *, stale_s: float = STALE_S) -> None:
-        super().__init__(str(path), kms, deadline_s=DEADLINE_S, stale_s=stale_s)
+    def __init__(
+        self, path: Path, kms: Kms, *, deadline_s: float = DEADLINE_S, stale_s: float = STALE_S
+    ) -> None:
+        super().__init__(str(path), kms, deadline_s=deadline_s, stale_s=stale_s)
         self._path = path
-        self._reader = Reader(path, deadline_s=DEADLINE_S)
+        self._reader = Reader(path, deadline_s=deadline_s)
 
     def __enter__(self) -> Self:
         migrations.require_current(self._path)

@@ -32,6 +32,10 @@ from llmgw.standalone.registry import SqliteRegistry
 from tests.servers import Postgres
 
 
+DEADLINE_S: Final = 5.0
+"""A busy machine's: these suites ask what is answered. What a deadline is for is tested where stores fail."""
+
+
 class RunningDirectory(Directory, Protocol):
     """A Directory with what its owner needs."""
 
@@ -60,7 +64,7 @@ class SqliteBackend:
         return SqliteRegistry(self.path)
 
     def directory(self, kms: Kms) -> SqliteDirectory:
-        return SqliteDirectory(self.path, kms)
+        return SqliteDirectory(self.path, kms, deadline_s=DEADLINE_S)
 
     def run(self, code: str) -> None:
         prelude = (
@@ -76,7 +80,7 @@ class PooledDirectory(PostgresDirectory):
     """With connections of its own."""
 
     def __init__(self, url: str, kms: Kms) -> None:
-        self.pool = Pool(url, size=4)
+        self.pool = Pool(url, deadline_s=DEADLINE_S, size=4)
         super().__init__(self.pool, kms)
 
     async def run(self) -> None:
