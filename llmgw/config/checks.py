@@ -21,6 +21,7 @@ from llmgw.config import (
     pool_faults,
     price_faults,
     routing_faults,
+    store_faults,
 )
 from llmgw.config.faults import Faults, Place, nearest
 from llmgw.config.models import Model, Target
@@ -135,32 +136,9 @@ class _Checks:
         self._faults.warning(self._mark(place), place, message)
 
     def _store(self) -> None:
-        url, redis_url = self._config.store.url, self._config.store.redis_url
-        if not self._sound(("store", "url")):
-            return
-        if url.startswith(("postgresql://", "postgres://")):
-            self._fail(
-                ("store", "url"),
-                "the cluster store is not available in this version; use sqlite:///llmgw.db.",
-            )
-            if not self._written(("store", "redis_url")):
-                self._fail(("store", "redis_url"), "is missing; a Postgres store needs a Redis beside it.")
-            return
-        if not url.startswith("sqlite:///") or url == "sqlite:///":
-            self._fail(("store", "url"), "must be sqlite:///PATH, such as sqlite:///llmgw.db.")
-        elif url == "sqlite:///:memory:":
-            self._fail(("store", "url"), "must be a file: server and commands share it.")
-        if redis_url is not None:
-            self._fail(
-                ("store", "redis_url"),
-                "goes with Postgres; a SQLite store keeps its counters in its one process.",
-            )
-        if self._config.server.workers > 1:
-            self._fail(
-                ("server", "workers"),
-                "must be 1 with a SQLite store: each process would count for itself, and limits would multiply "
-                "by workers.",
-            )
+        if self._sound(("store", "url")):
+            for place, message in store_faults.find(self._config.store, self._config.server.workers):
+                self._fail(place, message)
 
     def _kms(self) -> None:
         if not self._sound(("kms", "provider")):

@@ -28,7 +28,6 @@ def _differs_from(default: object) -> Callable[[Any], bool]:
 
 
 NOT_YET: Final[Mapping[Place, tuple[Callable[[Any], bool], str]]] = {
-    ("limits", "on_shared_loss"): (_differs_from("local"), "there is no Redis that could be lost"),
     ("admin",): (_always, "there is no control-plane listener"),
     ("telemetry", "otlp_endpoint"): (_differs_from(_TELEMETRY.otlp_endpoint), "traces are not exported"),
     ("telemetry", "sample"): (_differs_from(_TELEMETRY.sample), "traces are not exported"),

@@ -19,6 +19,7 @@ from llmgw.config.prices import ModelPrices
 from llmgw.config.providers import Provider
 from llmgw.config.routing import Governance, Policy, Route
 from llmgw.config.section import Bytes, Count, Fraction, Port, Seconds, Section, Text
+from llmgw.config.store import Store
 
 
 class Server(Section):
@@ -35,16 +36,6 @@ class Server(Section):
     drain_s: Annotated[
         Seconds, Meta(description="How long SIGTERM lets running calls finish before they are broken off.")
     ] = field(default=30.0, name="drain")
-
-
-class Store(Section):
-    """Standalone: a SQLite file. Cluster: Postgres and Redis together."""
-
-    url: Annotated[
-        Text,
-        Meta(description="sqlite:///PATH, a relative path being relative to this file; or postgresql://."),
-    ] = "sqlite:///llmgw.db"
-    redis_url: Annotated[Text | None, Meta(description="redis:// URL; goes with a Postgres store.")] = None
 
 
 class Kms(Section):

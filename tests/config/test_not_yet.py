@@ -10,7 +10,6 @@ from tests.config.support import HEAD, config_of, faults
 BASE = "\nproviders: {p: {dialect: simulator}}"
 MODEL = "\nmodels: {m: {targets: [p/a], "
 SECTIONS = [
-    ("limits: {on_shared_loss: open}", "limits.on_shared_loss"),
     ("admin: {enabled: true}", "admin"),
     ("telemetry: {otlp_endpoint: 'http://x'}", "telemetry.otlp_endpoint"),
     ("telemetry: {sample: 1}", "telemetry.sample"),

@@ -77,7 +77,12 @@ ERRORS = [
     # Server, store, keys.
     (HEAD + "server: {host: '0.0.0.0:80'}", 2, "server.host", "the port has a setting of its own"),
     (HEAD + "server: {workers: 2}", 2, "server.workers", "limits would multiply by workers"),
-    (HEAD + "store: {url: 'postgresql://x/y', redis_url: 'redis://x'}", 2, "store.url", "use sqlite:///"),
+    (HEAD + "store: {url: 'postgresql://x', redis_url: 'redis://x'}", 2, "store.url", "names no database"),
+    (HEAD + "store: {url: 'postgresql://x y/z', redis_url: 'redis://x'}", 2, "store.url", "percent-encode"),
+    (HEAD + "store: {url: 'postgresql://x/y', redis_url: 'http://x'}", 2, "store.redis_url", "such as redis://"),
+    (HEAD + "store: {url: 'postgresql://x/y', redis_url: 'redis+sentinel://a,b'}", 2, "store.redis_url", "names no service"),
+    (HEAD + "store: {url: 'postgresql://x/y', redis_url: 'redis+cluster://a/1'}", 2, "store.redis_url", "has none to choose"),
+    (HEAD + "store: {redis_timeout: 1s}", 2, "store.redis_timeout", "goes with Postgres and Redis"),
     (HEAD + "store: {url: 'postgresql://x/y'}", 2, "store.redis_url", "is missing"),
     (HEAD + "store: {url: 'mysql://x'}", 2, "store.url", "must be sqlite:///PATH"),
     (HEAD + "store: {url: 'sqlite:///:memory:'}", 2, "store.url", "must be a file"),
