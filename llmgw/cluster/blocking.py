@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Coroutine, Iterator
+from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -118,9 +119,28 @@ class Blocking:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _work(self, work: Work[T], allowed_s: float) -> T:
+        until = monotonic() + allowed_s
+        expired = False
+
+        def expire() -> None:
+            nonlocal expired
+            expired = True
+            self._drop()
+
         try:
             async with asyncio.timeout(allowed_s):
-                return await work(await self._connected())
+                connection = await self._connected()
+            # Work that is cancelled rolls its transaction back first and waits for that; with its connection closed
+            # nothing is left to wait for.
+            timer = asyncio.get_running_loop().call_later(max(0.0, until - monotonic()), expire)
+            try:
+                return await work(connection)
+            except Exception as error:
+                if expired:
+                    raise TimeoutError from error
+                raise
+            finally:
+                timer.cancel()
         except (TimeoutError, asyncio.CancelledError):
             self._drop()
             raise

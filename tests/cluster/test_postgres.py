@@ -468,6 +468,23 @@ def test_commands_wait_no_longer_than_their_deadline(postgres: servers.Postgres,
         assert blocking.run(_one) == 1
 
 
+def test_a_transaction_waits_no_longer_than_its_deadline(postgres: servers.Postgres, database: str) -> None:
+    """Frozen within a transaction, a server never answers that it was rolled back; nobody waits for that."""
+
+    async def stall(connection: Connection) -> None:
+        async with connection.transaction():
+            postgres.freeze()
+            await connection.fetchval("SELECT 1")
+
+    with Blocking(postgres.url(database), deadline_s=0.5) as blocking:
+        began = monotonic()
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            blocking.run(stall)
+        assert monotonic() - began < 2
+        postgres.thaw()
+        assert blocking.run(_one) == 1
+
+
 def test_a_transaction_does_not_outlive_its_connection(postgres: servers.Postgres, database: str) -> None:
     """What comes after the break is not written alone; the next transaction is a new one."""
     with Blocking(postgres.url(database)) as blocking:
