@@ -15,7 +15,9 @@ from typing import Final
 
 import uvloop
 
-from llmgw.assembly import Installation, create_kms, create_store
+from llmgw.assembly.backend import backend
+from llmgw.assembly.installation import Installation
+from llmgw.assembly.keys import create_kms
 from llmgw.canonical import Usage
 from llmgw.config.read import load
 from llmgw.dialects import body as bodies
@@ -60,7 +62,7 @@ def _median(limits: str, rounds: int, calls: int) -> float:
         path.write_text(CONFIG.format(limits=limits))
         config, _ = load(path)
         create_kms(config, path.parent)
-        create_store(config, path.parent)
+        backend(config, path.parent).create()
         with Installation(path, config) as installation:
             return median(uvloop.run(_round(installation, calls)) for _ in range(rounds))
 

@@ -1,7 +1,7 @@
-"""The composition root: the only module that knows which adapter stands behind which port.
+"""A server process, put together: the only part that knows which adapter stands behind which port.
 
 An `Installation` is what outlives a reload: the store, the keyring, the telemetry. A `Gateway` is assembled
-from it and one version of the configuration, as often as that changes. Commands use the same openers.
+from it and one version of the configuration, as often as that changes.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from types import TracebackType
 from typing import Self
 
 from llmgw import features
-from llmgw.assembly import standalone
 from llmgw.assembly.keys import open_kms
 from llmgw.assembly.providers import provider
-from llmgw.assembly.shared import Shared
+from llmgw.assembly.shared import Shared, kind
 from llmgw.assembly.targets import pool
 from llmgw.config.read import load
 from llmgw.config.schema import Config
@@ -33,7 +32,8 @@ from llmgw.rules.pace import Pace
 from llmgw.rules.price_book import PriceBook
 from llmgw.rules.route import Routes
 from llmgw.telemetry import Telemetry
-from llmgw.telemetry.board import Board
+from llmgw.telemetry import supervisor_log as supervisor_log
+from llmgw.telemetry.board import Board as Board
 
 
 class Installation:
@@ -64,7 +64,8 @@ class Installation:
     def __enter__(self) -> Self:
         config, base = self.config, self.path.parent
         with ExitStack() as parts:
-            keeper = parts.enter_context(standalone.keeper(config, base))
+            stores = kind(config)
+            keeper = parts.enter_context(stores.keeper(config, base))
             self.telemetry = parts.enter_context(
                 Telemetry(
                     config.telemetry,
@@ -77,7 +78,7 @@ class Installation:
             kms = open_kms(config, base)
             remote = config.flag_provider.kind == "flagd"
             source = parts.enter_context(features.flagd(config.flag_provider)) if remote else None
-            shared = self.shared = parts.enter_context(standalone.shared(config, base, kms, source))
+            shared = self.shared = parts.enter_context(stores.shared(config, base, kms, source))
             self.telemetry.follow(shared.journal)
             self.telemetry.watch(shared.breakers, shared.panic, shared.flags)
             self.alarm = Alarm(shared.meter, self.telemetry)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmgw.assembly import standalone
 from llmgw.assembly.providers import provider
+from llmgw.assembly.shared import kind
 from llmgw.assembly.targets import pool
 from llmgw.config.schema import Config
 from llmgw.flow.gateway import Routing
@@ -22,7 +22,7 @@ def routing(config: Config, base: Path) -> Routing:
     """As a server begins: nothing is known of speeds and failures, and of budgets nothing is used."""
     providers = {name: provider(name, settings, None) for name, settings in config.providers.items()}
     prices = PriceBook(config.prices)
-    breakers, panic, flags = standalone.offline(config, base)
+    breakers, panic, flags = kind(config).offline(config, base)
     return Routing(
         config=config,
         version="",

@@ -1,15 +1,22 @@
-"""What the calls of a process share, behind the ports: the same for every kind of store."""
+"""What the calls of a process share, behind the ports: the same for every kind of store.
+
+`standalone` and `cluster` are the two kinds; each is a module that implements `Kind`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from llmgw.config import flags
-from llmgw.ports import Breakers, Directory, Flags, Journal, Meter, Panic
+from llmgw.config.schema import Config
+from llmgw.ports import Breakers, Directory, Flags, FlagSource, Journal, Kms, Meter, Panic
 from llmgw.rules.panic import Entry
+from llmgw.telemetry import Keeper
 from llmgw.telemetry.metrics import JournalCounts
 
 
@@ -47,3 +54,34 @@ class Shared(Struct, frozen=True, kw_only=True):
     panic: KeptPanic
     flags: KeptFlags
     tasks: tuple[Callable[[], Coroutine[Any, Any, None]], ...]
+
+
+class Kind(Protocol):
+    """A kind of store; raises StoreUnavailable where what it needs cannot be had."""
+
+    def keeper(self, config: Config, base: Path) -> AbstractContextManager[Keeper]:
+        """Keeps the records of calls for operators to look at."""
+        ...
+
+    def shared(
+        self, config: Config, base: Path, kms: Kms, source: FlagSource | None
+    ) -> AbstractContextManager[Shared]:
+        """What the calls share; `source` is the provider of flags elsewhere, if there is one."""
+        ...
+
+    def offline(self, config: Config, base: Path) -> tuple[Breakers, Panic, Flags]:
+        """What is known without a server: no failures, what panic is on for, and flags as operators and guards have
+        left them, or as the file has them where no store says anything."""
+        ...
+
+
+def kind(config: Config) -> Kind:
+    """The kind of that configuration."""
+    # Each brings its drivers: a process waits for those of one kind only.
+    if config.store.is_cluster:
+        from llmgw.assembly import cluster
+
+        return cluster
+    from llmgw.assembly import standalone
+
+    return standalone

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Final
 import httpx
 import typer
 
-from llmgw import assembly
-from llmgw.assembly import Installation
+from llmgw.assembly.backend import backend
+from llmgw.assembly.installation import Installation
+from llmgw.assembly.keys import create_kms
 from llmgw.cli import render
 from llmgw.config.read import load
 from llmgw.control import install, keys
@@ -51,9 +52,10 @@ def demo(
         path = Path(folder) / "llmgw.yaml"
         path.write_text(CONFIGURATION % port, encoding="utf-8")
         config, _ = load(path)
-        assembly.create_store(config, path.parent)
-        assembly.create_kms(config, path.parent)
-        with assembly.open_registry(config, path.parent) as registry:
+        store = backend(config, path.parent)
+        store.create()
+        create_kms(config, path.parent)
+        with store.registry() as registry:
             install.init(registry, org="demo")
             key = keys.create(registry, org="demo", name="demo").key
         visitor = _Visitor(key, once=once)

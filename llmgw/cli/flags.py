@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from llmgw import assembly
 from llmgw.cli import render
 from llmgw.cli.options import ConfigPath, Json
 from llmgw.cli.session import Session
@@ -35,7 +34,7 @@ def list_(config: ConfigPath = None, json: Json = False) -> None:
     """
     with (
         Session.open(config) as session,
-        assembly.open_flags(session.config, session.path.parent) as switch,
+        session.backend.flags() as switch,
     ):
         found = flags.list_(switch, session.config.flags, remote=_is_remote(session))
     _show(found, as_json=json)
@@ -68,7 +67,7 @@ def set_(
         raise UsageError(f"{state!r} is no state; give on or off.")
     with (
         Session.open(config) as session,
-        assembly.open_flags(session.config, session.path.parent) as switch,
+        session.backend.flags() as switch,
     ):
         found = flags.set_(
             switch, session.registry, session.config.flags, name, on=state == "on", percentage=percentage,
@@ -91,7 +90,7 @@ def clear(
     """
     with (
         Session.open(config) as session,
-        assembly.open_flags(session.config, session.path.parent) as switch,
+        session.backend.flags() as switch,
     ):
         found = flags.clear(
             switch, session.config.flags, name, remote=_is_remote(session), reason=reason,

@@ -7,7 +7,8 @@ from typing import Annotated, Final
 
 import typer
 
-from llmgw import assembly
+from llmgw.assembly.backend import backend
+from llmgw.assembly.keys import create_kms, keyring_path, open_kms
 from llmgw.cli import render
 from llmgw.cli.options import ConfigPath, Json
 from llmgw.config.read import load
@@ -52,15 +53,16 @@ def init(
     made = [str(path)] if _write_starter(path) else []
     loaded, _ = load(path)
     base = path.parent
-    if assembly.create_store(loaded, base):
-        made.append(str(assembly.store_path(loaded, base)))
-    keyring = assembly.keyring_path(loaded, base)
-    with assembly.open_registry(loaded, base) as registry:
+    store = backend(loaded, base)
+    if store.create():
+        made.append(str(store.file))
+    keyring = keyring_path(loaded, base)
+    with store.registry() as registry:
         if not keyring.exists():
             install.require_nothing_sealed(registry)
-        if assembly.create_kms(loaded, base):
+        if create_kms(loaded, base):
             made.append(str(keyring))
-        assembly.open_kms(loaded, base)  # one that others can read is told of now
+        open_kms(loaded, base)  # one that others can read is told of now
         installed = install.init(registry, org=org)
     token = None if installed.token is None else installed.token.reveal()
     if json:

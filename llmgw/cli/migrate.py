@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from llmgw import assembly
 from llmgw.cli import render
 from llmgw.cli.options import ConfigPath, Json
 from llmgw.cli.session import Session
@@ -19,7 +18,7 @@ def up(config: ConfigPath = None, json: Json = False) -> None:
     Example: llmgw migrate up
     """
     session = Session.open(config)
-    applied = assembly.migrate(session.config, session.path.parent)
+    applied = session.backend.migrate()
     if json:
         render.document({"applied": applied})
     elif applied:
@@ -35,7 +34,7 @@ def status(config: ConfigPath = None, json: Json = False) -> None:
     Example: llmgw migrate status
     """
     session = Session.open(config)
-    found = assembly.migration_status(session.config, session.path.parent)
+    found = session.backend.migration_status()
     if json:
         render.document(found)
         return

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from llmgw import assembly
+from llmgw.assembly.backend import backend
 from llmgw.cli import render
 from llmgw.cli.options import ConfigPath, Json
 from llmgw.cli.session import config_path
@@ -72,7 +72,7 @@ def on_(
     path, settings = _settings(config)
     _warn_of_typos(scope or "all", settings)
     entries = panic.on(
-        assembly.open_panic(settings, path.parent), scope or "all", chosen,
+        backend(settings, path.parent).panic(), scope or "all", chosen,
         reason=reason, actor=actor or getpass.getuser(), now=time.time(), retry_after_s=retry_after_s, cut=cut,
     )  # fmt: skip
     _show(entries, None, as_json=json)
@@ -91,7 +91,7 @@ def off_(
     Example: llmgw panic off --scope provider:openai --reason "key replaced"
     """
     path, settings = _settings(config)
-    switch = assembly.open_panic(settings, path.parent)
+    switch = backend(settings, path.parent).panic()
     entries = panic.off(switch, scope, reason=reason, actor=actor or getpass.getuser())
     _show(entries, None, as_json=json)
 
@@ -103,7 +103,7 @@ def status(config: ConfigPath = None, json: Json = False) -> None:
     Example: llmgw panic status
     """
     path, settings = _settings(config)
-    entries = assembly.open_panic(settings, path.parent).read()
+    entries = backend(settings, path.parent).panic().read()
     refused = _refused(settings.server) if entries else None
     _show(entries, refused, as_json=json)
 

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.tree import Tree
 
-from llmgw import assembly
+from llmgw.assembly.offline import routing as routing_of
 from llmgw.cli import render
 from llmgw.cli.options import ConfigPath, Json
 from llmgw.cli.session import Session
@@ -70,7 +70,7 @@ def explain_(
         raise UsageError(found.refusal.message)
     with Session.open(config) as session:
         record = _record(session, key, org)
-        routing = assembly.routing(session.config, session.path.parent)
+        routing = routing_of(session.config, session.path.parent)
     fields = _fields(header or [], tag or [])
     context = trace.begin(None, None)
     call = Call(

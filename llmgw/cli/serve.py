@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from llmgw.assembly import Installation
+from llmgw.assembly.installation import Installation
 from llmgw.cli import render
 from llmgw.cli.options import ConfigPath
 from llmgw.cli.session import config_path
@@ -55,7 +55,7 @@ def _read(path: Path, host: str | None, port: int | None, workers: int | None) -
 def _overridden(config: Config, host: str | None, port: int | None, workers: int | None) -> Config:
     given = {"host": host, "port": port, "workers": workers}
     changes = {field: value for field, value in given.items() if value is not None}
-    if config.store.url.startswith("sqlite:") and changes.get("workers", 1) != 1:
+    if not config.store.is_cluster and changes.get("workers", 1) != 1:
         raise UsageError(
             "--workers: a SQLite store serves one process, for limits would multiply by their number; "
             "leave it out."

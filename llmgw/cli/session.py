@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from llmgw import assembly
+from llmgw.assembly.backend import Backend, backend
+from llmgw.assembly.keys import open_kms
 from llmgw.config.read import load
 from llmgw.config.schema import Config
 from llmgw.ports import Kms, Registry
@@ -36,14 +37,19 @@ class Session:
         return cls(path, config)
 
     @cached_property
+    def backend(self) -> Backend:
+        """Opens the store."""
+        return backend(self.config, self.path.parent)
+
+    @cached_property
     def registry(self) -> Registry:
         """The store. StoreUnavailable where there is none, or it cannot be read."""
-        return self._opened.enter_context(assembly.open_registry(self.config, self.path.parent))
+        return self._opened.enter_context(self.backend.registry())
 
     @cached_property
     def kms(self) -> Kms:
         """The keys that open stored secrets."""
-        return assembly.open_kms(self.config, self.path.parent)
+        return open_kms(self.config, self.path.parent)
 
     def __enter__(self) -> Self:
         return self

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from llmgw import assembly
 from llmgw.cli import render
 from llmgw.cli.options import ConfigPath, Json
 from llmgw.cli.session import Session
@@ -133,7 +132,7 @@ def rebuild(config: ConfigPath = None, json: Json = False) -> None:
 def _opened(config: Path | None) -> Iterator[tuple[Session, Reports]]:
     with (
         Session.open(config) as session,
-        assembly.open_reports(session.config, session.path.parent) as reports,
+        session.backend.reports() as reports,
     ):
         yield session, reports
 

@@ -44,9 +44,13 @@ class PostgresFlags(StoredFlags):
         postgres.listen(CHANNEL, self._news.set)
         postgres.on_return.append(self._news.set)
 
-    def __enter__(self) -> Self:
+    def load(self) -> None:
+        """Read what operators and guards have said, from any thread; StoreUnavailable where that cannot be done."""
         with PostgresFlagSwitch(self._postgres.url) as switch:
             self._seen({change.flag: change for change in switch.changes()})
+
+    def __enter__(self) -> Self:
+        self.load()
         return self
 
     def __exit__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from hashlib import sha1
@@ -19,6 +20,8 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
+
+from llmgw.errors import StoreUnavailable
 
 FAULTS: Final = (RedisError, OSError, EOFError, asyncio.IncompleteReadError, TimeoutError)
 Arg = bytes | int | float | str
@@ -46,6 +49,10 @@ class Line(Protocol):
     """A way to the server. `run` gives one answer or ResponseError for each command, in order."""
 
     async def run(self, commands: Sequence[Command]) -> list[Any]: ...
+
+    async def eviction(self) -> dict[str, str]:
+        """The `maxmemory-policy` of each server that keeps data, by its place."""
+        ...
 
     async def close(self) -> None: ...
 
@@ -76,6 +83,17 @@ class Single:
                 answers.append(error)
         return answers
 
+    async def eviction(self) -> dict[str, str]:
+        (answer,) = await self.run([Command(("INFO", "memory"), None, 0.0, None)])
+        if isinstance(answer, ResponseError):
+            raise answer
+        found = re.search(rb"^maxmemory_policy:(\S+)", answer, re.MULTILINE)
+        options = self._pool.connection_kwargs
+        place = options.get("path") or f"{options.get('host', 'master')}:{options.get('port', '')}".rstrip(
+            ":"
+        )
+        return {place: found[1].decode() if found else "unknown"}
+
     async def close(self) -> None:
         await self._connection.disconnect(nowait=True)
         await self._pool.aclose()
@@ -97,6 +115,12 @@ class Cluster:
             if isinstance(answer, FAULTS) and not isinstance(answer, ResponseError):
                 raise answer
         return answers
+
+    async def eviction(self) -> dict[str, str]:
+        answers: dict[str, dict[str, Any]] = await self._client.info(
+            "memory", target_nodes=RedisCluster.PRIMARIES
+        )
+        return {place: str(answer.get("maxmemory_policy", "unknown")) for place, answer in answers.items()}
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -186,3 +210,25 @@ async def listener(url: str, connect_s: float) -> Client:
         account = parts.netloc.rpartition("@")
         url = urlunsplit((scheme, f"{account[0]}{account[1]}{node.host}:{node.port}", "", parts.query, ""))
     return Client.from_url(url, **options)
+
+
+def eviction(url: str, wait_s: float = 2.0) -> dict[str, str]:
+    """The `maxmemory-policy` of each server that keeps data, by its place, for commands.
+
+    Raises:
+        StoreUnavailable: one of them does not answer.
+    """
+
+    async def ask() -> dict[str, str]:
+        async with asyncio.timeout(wait_s):
+            line = await open_line(url, wait_s)
+            try:
+                return await line.eviction()
+            finally:
+                await line.close()
+
+    try:
+        return asyncio.run(ask())
+    except FAULTS as error:
+        why = str(error) or f"it does not answer within {wait_s:g} s"
+        raise StoreUnavailable(f"Redis cannot be asked: {why}.") from error

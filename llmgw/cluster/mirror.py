@@ -23,7 +23,7 @@ import msgspec
 from llmgw.keyring import envelope
 from llmgw.keyring.envelope import DataKey
 from llmgw.ports import Kms
-from llmgw.stock.directory import Name
+from llmgw.stock.directory import STALE_S, Name
 
 KEEP_S: Final = 24 * 3600.0
 """How long a record that nobody renews takes room; whether it counts is another matter."""
@@ -76,7 +76,7 @@ class _Sealed(msgspec.Struct, frozen=True, array_like=True):
 class Mirror:
     """The mirror of the store of that name. `put` and `seen` return at once; `run()` is not needed."""
 
-    def __init__(self, redis: Cupboard, kms: Kms, store: str, *, stale_s: float) -> None:
+    def __init__(self, redis: Cupboard, kms: Kms, store: str, *, stale_s: float = STALE_S) -> None:
         self._redis = redis
         self._kms = kms
         self._store = store

@@ -65,7 +65,8 @@ class Redis:
     """
 
     def __init__(self, url: str, *, deadline_s: float = DEADLINE_S) -> None:
-        self._url = url
+        self.url = url
+        """With the password."""
         self._deadline_s = deadline_s
         self._line: Line | None = None
         self._waiting: deque[Command] = deque()
@@ -91,7 +92,7 @@ class Redis:
     @property
     def cluster(self) -> bool:
         """Keys of one script must share a hash slot."""
-        return "+cluster" in urlsplit(self._url).scheme
+        return "+cluster" in urlsplit(self.url).scheme
 
     @property
     def problem(self) -> str:
@@ -159,7 +160,7 @@ class Redis:
             began = monotonic()
             try:
                 async with asyncio.timeout(CONNECT_S):
-                    line = await open_line(self._url, CONNECT_S)
+                    line = await open_line(self.url, CONNECT_S)
                     try:
                         await self._probe(line)
                     except BaseException:
@@ -325,7 +326,7 @@ class Redis:
 
     async def _hear_with(self, stack: contextlib.AsyncExitStack) -> None:
         async with asyncio.timeout(CONNECT_S):
-            client = await listener(self._url, CONNECT_S)
+            client = await listener(self.url, CONNECT_S)
             stack.push_async_callback(client.aclose)
             heard = client.pubsub(ignore_subscribe_messages=True)
             stack.push_async_callback(heard.aclose)

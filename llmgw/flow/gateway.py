@@ -258,10 +258,11 @@ class Gateway(Routing, frozen=True, kw_only=True):
     @property
     def degraded(self) -> str | None:
         """What is unavailable just now, as it stands in `x-llmgw-degraded`; None when nothing is."""
-        directory, journal, flags = self.directory.degraded, self.journal.degraded, self.flags.degraded
-        if directory is journal is flags is None:
+        directory, journal, meter = self.directory.degraded, self.journal.degraded, self.meter.degraded
+        flags = self.flags.degraded
+        if directory is journal is meter is flags is None:
             return None
-        return ", ".join([one for one in (directory, journal, flags) if one is not None])
+        return ", ".join([one for one in (directory, meter, journal, flags) if one is not None])
 
 
 DIRECT_LIMIT: Final = 1000

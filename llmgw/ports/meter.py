@@ -53,6 +53,11 @@ class Meter(Protocol):
         """
         ...
 
+    @property
+    def degraded(self) -> str | None:
+        """What is unavailable just now, as it stands in `x-llmgw-degraded`; None when nothing is."""
+        ...
+
     def leave(self, hold: Hold, *, tokens: int | None = None, cost_nano_usd: int | None = None) -> None:
         """The call is over: its place (`parallel`) is free, and of the rest it holds no more than what it used, where
         that is given, until it is settled."""

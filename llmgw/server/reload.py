@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 
-from llmgw.assembly import Installation
+from llmgw.assembly.installation import Installation
 from llmgw.config.schema import Config
 from llmgw.control.panic import refuse_changes
 from llmgw.errors import CallError, OperatorError

@@ -27,7 +27,7 @@ import msgspec
 import uvicorn
 import uvloop
 
-from llmgw.assembly import Board, Installation, supervisor_log
+from llmgw.assembly.installation import Board, Installation, supervisor_log
 from llmgw.config.schema import Server
 from llmgw.control.panic import refuse_changes
 from llmgw.errors import GatewayStopping, OperatorError

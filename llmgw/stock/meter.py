@@ -65,6 +65,9 @@ class MemoryMeter:
     The limits of a demand have different counters.
     """
 
+    degraded: str | None = None
+    """It needs nobody to count."""
+
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._now = -inf

@@ -31,7 +31,6 @@ from llmgw.standalone.directory import SqliteDirectory
 from llmgw.standalone.registry import SqliteRegistry
 from tests.servers import Postgres
 
-
 DEADLINE_S: Final = 5.0
 """A busy machine's: these suites ask what is answered. What a deadline is for is tested where stores fail."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from llmgw.assembly import Board, Installation
+from llmgw.assembly.installation import Board, Installation
 from llmgw.config.read import load
 from llmgw.errors import OperatorError
 from llmgw.server.run import run_workers

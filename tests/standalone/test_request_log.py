@@ -6,7 +6,8 @@ import sqlite3
 import time
 from pathlib import Path
 
-from llmgw.standalone.request_log import RETENTION_DAYS, RequestLog, path_beside
+from llmgw.standalone.request_log import RequestLog, path_beside
+from llmgw.stock.request_log import RETENTION_DAYS
 from tests.provider import wait_until
 from tests.telemetry.records import record
 
