@@ -45,13 +45,15 @@ class Nouns(TyperGroup):
 
 def _load(name: str) -> TyperCommand | TyperGroup:
     module = import_module(f"llmgw.cli.{name}")
+    made: TyperCommand | TyperGroup
     if name in GROUPS:
-        noun: typer.Typer = module.app
+        made = typer.main.get_group(module.app)
     else:
-        noun = typer.Typer(pretty_exceptions_enable=False)
-        noun.command()(getattr(module, name))
-    made = typer.main.get_command(noun)
-    assert isinstance(made, TyperCommand | TyperGroup)
+        alone = typer.Typer()
+        alone.command()(getattr(module, name))
+        command = typer.main.get_command(alone)
+        assert isinstance(command, TyperCommand)
+        made = command
     made.name = name
     return made
 

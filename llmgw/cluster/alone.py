@@ -7,11 +7,13 @@ else what the ledger says. So all nodes together spend no more than that, but fo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 import msgspec
 from msgspec import Struct
 
+from llmgw.errors import DependencyUnavailable
 from llmgw.ports import Hold, Ledger, Standing
 from llmgw.rules.demand import Demand, Limit, Measure, Scope
 from llmgw.rules.period import HOUR_S, bounds
@@ -39,18 +41,37 @@ def remembered(limit: Limit) -> bool:
     return limit.measure == "usd" or limit.window_s is None or limit.window_s >= HOUR_S
 
 
+class _Share(Struct, gc=False):
+    """What was known of a limit when this node began to count it by itself, and the limit that it counts."""
+
+    known: Known
+    limit: Limit
+
+
 class Alone:
-    """A meter of shares. `begin` is said at every loss: what was known before counts no more."""
+    """A meter of shares. `begin` is said at every loss: what was known before counts no more, but as the least that can
+    have been used."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._meter = MemoryMeter(_Nothing())
         self._losses = 0
-        self._known: dict[str, Known] = {}
+        self._now = 0.0
+        self._shares: dict[str, _Share] = {}
+        self._least: dict[str, Known] = {}
+        """By earlier losses: what was known then and what was admitted since. Redis may come and go while the ledger is
+        away, and no share is to be spent twice."""
+        self._readings: dict[str, asyncio.Task[Known | DependencyUnavailable]] = {}
 
     def begin(self) -> None:
         self._losses += 1
-        self._known.clear()
+        self._least = {name: least for name, least in self._least.items() if least.until > self._now}
+        for name, share in self._shares.items():
+            (standing,) = self._meter.standing([share.limit], 0.0)
+            self._least[name] = Known(
+                share.known.taken + standing.used + standing.reserved, share.known.until
+            )
+        self._shares.clear()
 
     async def reserve(
         self,
@@ -69,6 +90,7 @@ class Alone:
             known: what was last known of each counter.
             places: how many of each limit this node has besides those it took here.
         """
+        self._now = now
         limits = []
         for limit in demand.limits:
             if not remembered(limit):
@@ -78,25 +100,45 @@ class Alone:
                 limits.append(msgspec.structs.replace(limit, amount=share))
                 continue
             name = limit.counter
-            if name not in self._known:
-                self._known[name] = known.get(name) or await self._read(limit, now)
-            taken = self._known[name].taken if now < self._known[name].until else 0
-            left = limit.amount - taken
+            own = self._shares.get(name)
+            if own is None:
+                found = known.get(name) or await self._used(limit, now)
+                least = self._least.get(name)
+                if least is not None and least.taken > found.taken and now < least.until:
+                    found = least
+                counted = msgspec.structs.replace(limit, counter=f"{name}#{self._losses}")
+                own = self._shares[name] = _Share(found, counted)
+            left = limit.amount - (own.known.taken if now < own.known.until else 0)
             share = max(1, left // nodes) if left > 0 else 0
-            limits.append(
-                msgspec.structs.replace(limit, amount=share, counter=f"{limit.counter}#{self._losses}")
-            )
+            limits.append(msgspec.structs.replace(own.limit, amount=share))
         return await self._meter.reserve(
             id, msgspec.structs.replace(demand, limits=tuple(limits)), now, lease_s
         )
 
-    async def _read(self, limit: Limit, now: float) -> Known:
+    async def _used(self, limit: Limit, now: float) -> Known:
+        """By the ledger, which is asked once for all who wait for it."""
+        reading = self._readings.get(limit.counter)
+        if reading is None:
+            # A task, for callers need not be one, and may go away while others wait.
+            reading = asyncio.get_running_loop().create_task(self._read(limit, now))
+            self._readings[limit.counter] = reading
+        found = await asyncio.shield(reading)
+        if isinstance(found, DependencyUnavailable):
+            raise found
+        return found
+
+    async def _read(self, limit: Limit, now: float) -> Known | DependencyUnavailable:
         if limit.window_s is not None:
-            used = await self._ledger.used(limit.scope, limit.measure, now - limit.window_s)
-            return Known(used, now + limit.window_s)
-        assert limit.period is not None
-        since, until = bounds(limit.period, now)
-        return Known(await self._ledger.used(limit.scope, limit.measure, since), until)
+            since, until = now - limit.window_s, now + limit.window_s
+        else:
+            assert limit.period is not None
+            since, until = bounds(limit.period, now)
+        try:
+            return Known(await self._ledger.used(limit.scope, limit.measure, since), until)
+        except DependencyUnavailable as error:
+            return error
+        finally:
+            del self._readings[limit.counter]
 
     def leave(self, hold: Hold, *, tokens: int | None = None, cost_nano_usd: int | None = None) -> None:
         self._meter.leave(hold, tokens=tokens, cost_nano_usd=cost_nano_usd)

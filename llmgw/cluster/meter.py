@@ -45,6 +45,8 @@ from llmgw.stock.past import past
 OnLoss = Literal["local", "open", "closed"]
 MOST: Final = 2**53 - 1
 GRACE_S: Final = 2.0
+BLIND_S: Final = 1.0
+"""How long it is told that calls were admitted by what a node knew, after the last of them."""
 LOOK_S: Final = 0.5
 BEAT_S: Final = 1.0
 BEATS: Final = 5
@@ -185,6 +187,13 @@ class RedisMeter:
                     self._undo(id, slots)
                     return await self._admit(call, slots, lease_s)
                 except _Grace:
+                    return await self._admit(call, slots, lease_s)
+                except DependencyUnavailable:
+                    # A counter has to begin and the ledger is away too: the node goes by what it knew.
+                    if self._on_loss != "local":
+                        raise
+                    self._undo(id, slots)
+                    self._grace_until = max(self._grace_until, monotonic() + BLIND_S)
                     return await self._admit(call, slots, lease_s)
                 except _Begin as missing:
                     await self._begin(missing.slot)

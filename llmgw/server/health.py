@@ -51,7 +51,7 @@ async def readiness_of(running: Running) -> dict[str, Any]:
     panic = running.gateway.panic
     last_error = running.last_error
     secrets = await running.installation.shared.directory.probe()
-    degraded = running.installation.shared.directory.degraded
+    degraded = running.gateway.degraded
     if running.draining:
         status = "draining"
     elif any(state != "ok" for state in secrets.values()):
@@ -62,7 +62,8 @@ async def readiness_of(running: Running) -> dict[str, Any]:
         status = "ready"
     return {
         "status": status,
-        "store": "unavailable" if degraded is not None else "ok",
+        "store": "ok" if running.gateway.directory.degraded is None else "unavailable",
+        "degraded": [] if degraded is None else degraded.split(", "),
         "kms": secrets,
         "panic": [
             {

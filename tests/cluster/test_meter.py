@@ -34,9 +34,12 @@ class Rows:
 
     def __init__(self) -> None:
         self.costs: list[int] = []
+        self.away = False
 
     async def used(self, scope: Scope, measure: Measure, since: float) -> int:
         await asyncio.sleep(0)
+        if self.away:
+            raise DependencyUnavailable("The ledger cannot be read.")
         return sum(self.costs) if measure == "usd" else len(self.costs)
 
 
@@ -292,6 +295,33 @@ async def test_each_node_takes_its_share(redis: servers.Redis) -> None:
             await eventually(lambda: one.degraded is None)
             assert (await passed(two, "more", demand(budget, cost=21), now)) is None
             assert (await passed(two, "fits", demand(budget, cost=20), now)) is not None
+
+
+async def test_redis_comes_and_goes_while_the_ledger_is_away(redis: servers.Redis) -> None:
+    """Calls go on by what the node knew, and however often Redis is lost, no dollar is spent twice."""
+    rows = Rows()
+    budget = limit("usd", 100, period="month")
+    now = time()
+    with Relay(redis.address) as relay:
+        async with node(f"redis://127.0.0.1:{relay.port}/0", rows, Slots(), grace_s=0.1) as (meter, client):
+            hold = await meter.reserve("spent", demand(budget, cost=60), now, LEASE_S)
+            meter.settle(hold, tokens=0, cost_nano_usd=60, now=now)
+            rows.away = True
+            count = 0
+            for blip in range(4):
+                relay.black_hole()
+                for n in range(5):
+                    count += await passed(meter, f"lost_{blip}_{n}", demand(budget, cost=1), now) is not None
+                assert not client.available
+                relay.restore()
+                await eventually(lambda: client.available)
+                for n in range(5):
+                    count += await passed(meter, f"back_{blip}_{n}", demand(budget, cost=1), now) is not None
+                    await asyncio.sleep(0.05)
+                assert count == 10 * (blip + 1)
+            for n in range(50):
+                count += await passed(meter, f"end_{n}", demand(budget, cost=1), now) is not None
+            assert count == 40
 
 
 async def test_open_and_closed(redis: servers.Redis) -> None:

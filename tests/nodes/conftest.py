@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -40,9 +40,11 @@ class Site:
     operator: House
     houses: list[House] = field(default_factory=list)
 
-    def settings(self, *, direct: bool, **sections: Any) -> dict[str, Any]:
+    def settings(
+        self, *, direct: bool, store: Mapping[str, Any] | None = None, **sections: Any
+    ) -> dict[str, Any]:
         redis_port = self.redis.port if direct else self.redis_line.port
-        store = {
+        own = {
             "url": self.postgres.url(self.database, None if direct else self.postgres_line.port),
             "redis_url": f"redis://127.0.0.1:{redis_port}/0",
         }
@@ -51,7 +53,7 @@ class Site:
             "server": {"drain": "5s"},
             "breakers": UNFELT,
             "kms": {"provider": "local", "keyring": str(self.folder / "llmgw.keyring")},
-            "store": store,
+            "store": {**own, **(store or {})},
             **sections,
         }
 
@@ -67,20 +69,26 @@ class Site:
     def key(self, name: str, *arguments: str) -> str:
         """A new key of acme."""
         return str(
-            self.operator.run("keys", "create", "--org", "acme", "--name", name, *arguments, "--json").json["key"]
+            self.operator.run("keys", "create", "--org", "acme", "--name", name, *arguments, "--json").json[
+                "key"
+            ]
         )
 
     def rows(self) -> list[dict[str, Any]]:
         """Every row of the ledger."""
-        return [dict(row) for row in self.postgres.execute("SELECT * FROM ledger ORDER BY number", self.database)]
+        return [
+            dict(row) for row in self.postgres.execute("SELECT * FROM ledger ORDER BY number", self.database)
+        ]
 
     @contextlib.contextmanager
     def serving(self, count: int, *arguments: str, **sections: Any) -> Iterator[list[Gateway]]:
-        """So many nodes, all of which know every store."""
+        """So many nodes, all of which know every store and the first key."""
+        sections = {"store": PATIENT, **sections}
         with contextlib.ExitStack() as running:
             gateways = [running.enter_context(self.node(**sections).serve(*arguments)) for _ in range(count)]
             for gateway in gateways:
                 wait_until(lambda gateway=gateway: ready(gateway)["status"] == "ready", timeout_s=20)  # type: ignore[misc]
+                wait_until(lambda gateway=gateway: knows(gateway, self.operator.key), timeout_s=20)  # type: ignore[misc]
             yield gateways
 
 
@@ -88,6 +96,44 @@ def ready(gateway: Gateway) -> dict[str, Any]:
     """What readiness tells."""
     body: dict[str, Any] = httpx.get(gateway.url + "/health/readiness", timeout=10, trust_env=False).json()
     return body
+
+
+CHAT: Final[dict[str, Any]] = {
+    "model": "gpt-4o",
+    "messages": [{"role": "user", "content": "hi"}],
+    "max_tokens": 5,
+}
+PATIENT: Final = {"redis_timeout": "5s", "postgres_timeout": "5s"}
+"""Deadlines of tests that ask for what is exact on a machine that is busier than any gateway's."""
+PRICES: Final = {"gpt-4o-2024-08-06": {"input": 0, "output": 2000}}
+"""US dollars per million: the call above costs a cent, and holds no more than that before."""
+
+
+def ask(gateway: Gateway, key: str, **headers: str) -> httpx.Response:
+    return httpx.post(
+        gateway.url + "/v1/chat/completions",
+        headers={"authorization": f"Bearer {key}", **headers},
+        json=CHAT,
+        timeout=20,
+        trust_env=False,
+    )
+
+
+def knows(gateway: Gateway, key: str) -> bool:
+    """Whether the gateway can tell whose key it is, without a call to anybody."""
+    answer = httpx.get(
+        gateway.url + "/v1/models", headers={"authorization": f"Bearer {key}"}, timeout=20, trust_env=False
+    )
+    return answer.status_code == 200
+
+
+def sums(metrics: str, name: str) -> float:
+    """All series of a counter."""
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in metrics.splitlines()
+        if line.startswith((name + " ", name + "{"))
+    )
 
 
 def providers(provider: Provider) -> dict[str, Any]:
@@ -101,7 +147,9 @@ def providers(provider: Provider) -> dict[str, Any]:
     }
 
 
-MODELS: Final[dict[str, Any]] = {"gpt-4o": {"targets": ["openai/gpt-4o-2024-08-06"], "retries": {"attempts": 1}}}
+MODELS: Final[dict[str, Any]] = {
+    "gpt-4o": {"targets": ["openai/gpt-4o-2024-08-06"], "retries": {"attempts": 1}}
+}
 
 
 @pytest.fixture

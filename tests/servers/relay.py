@@ -108,6 +108,8 @@ class Relay:
         with contextlib.suppress(BlockingIOError, ConnectionError):
             connection, _ = listener.accept()
             connection.setblocking(False)
+            # asyncio sets it for sockets whose protocol is written on them, and on those that are accepted it is not.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.accepted += 1
             link = self._loop.create_task(self._link(connection))
             self._links.add(link)
