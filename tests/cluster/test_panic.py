@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
@@ -75,7 +75,7 @@ def scopes(watch: ClusterPanicWatch) -> list[str]:
     return [entry.text for entry in watch.entries]
 
 
-FAULTS = {
+FAULTS: dict[str, Callable[[Site], object]] = {
     "nothing": lambda site: None,
     "redis killed": lambda site: site.redis.kill(),
     "redis frozen": lambda site: site.redis.freeze(),

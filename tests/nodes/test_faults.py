@@ -88,10 +88,6 @@ def goes_on(site: Site, provider: Provider, fault: Fault, degraded: str) -> None
         # Once it is known that the store is away nobody waits for it.
         later = [float(answer.headers["x-llmgw-overhead-ms"]) for answer in answers[len(answers) // 2 :]]
         assert median(later) < 10
-        print(
-            [answer.headers.get("x-llmgw-degraded") for answer in calls(client, gateway, key, 5)][::40],
-            ready(gateway),
-        )
         told = wait_until(
             lambda: [
                 answer
