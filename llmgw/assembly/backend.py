@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, Protocol
@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from llmgw.config.schema import Config
-from llmgw.ports import Applied, FlagSwitch, PanicSwitch, Registry, Reports, Status
+from llmgw.ports import Applied, Fault, FlagSwitch, PanicSwitch, Registry, Reports, Status
 
 
 class Finding(Struct, frozen=True):
@@ -61,6 +61,10 @@ class Backend(Protocol):
 
     def migration_status(self) -> Status:
         """Which steps of the schema it has taken."""
+        ...
+
+    def migration_faults(self) -> Sequence[Fault]:
+        """Steps of this llmgw's schema that would hold up a store in use, or break the release before."""
         ...
 
     def findings(self) -> Iterator[Finding]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from llmgw.assembly.backend import Finding
-from llmgw.cluster import failures, lines, migrations, room
+from llmgw.cluster import failures, lines, migrations, room, safety
 from llmgw.cluster.blocking import Blocking
 from llmgw.cluster.flags import PostgresFlagSwitch
 from llmgw.cluster.panic import ClusterPanicSwitch, path_in
@@ -16,7 +16,7 @@ from llmgw.cluster.registry import PostgresRegistry
 from llmgw.cluster.reports import PostgresReports
 from llmgw.config.schema import Config
 from llmgw.errors import StoreUnavailable
-from llmgw.ports import Applied, Status
+from llmgw.ports import Applied, Fault, Status
 
 CONNECTIONS: Final = SIZE + 3
 """Of one worker to Postgres: for calls, and one each to listen, for the journal and for the request log."""
@@ -68,6 +68,9 @@ class ClusterBackend:
     def migration_status(self) -> Status:
         with Blocking(self._url) as store:
             return migrations.status(store)
+
+    def migration_faults(self) -> Sequence[Fault]:
+        return safety.check()
 
     def findings(self) -> Iterator[Finding]:
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from llmgw.assembly.backend import Finding
 from llmgw.config.schema import Config
-from llmgw.ports import Applied, Status
+from llmgw.ports import Applied, Fault, Status
 from llmgw.standalone import migrations, panic, store
 from llmgw.standalone.flags import SqliteFlagSwitch
 from llmgw.standalone.panic import PanicFile
@@ -50,6 +50,9 @@ class StandaloneBackend:
 
     def migration_status(self) -> Status:
         return migrations.status(self.file)
+
+    def migration_faults(self) -> Sequence[Fault]:
+        return ()  # nobody else uses the file meanwhile
 
     def findings(self) -> Iterator[Finding]:
         yield Finding(

@@ -7,6 +7,7 @@ import typer
 from llmgw.cli import render
 from llmgw.cli.options import ConfigPath, Json
 from llmgw.cli.session import Session
+from llmgw.errors import OperatorError
 
 app = typer.Typer(no_args_is_help=True, help="The schema of the store.")
 
@@ -44,3 +45,23 @@ def status(config: ConfigPath = None, json: Json = False) -> None:
         )
     for name in found.pending:
         render.out.print(f"   -  {render.text(name)}  [yellow]pending: llmgw migrate up[/yellow]")
+
+
+@app.command()
+def check(config: ConfigPath = None, json: Json = False) -> None:
+    """Look whether the steps can be taken while gateways of this release and the one before work; exit 1 if not.
+
+    Example: llmgw migrate check
+    """
+    faults = Session.open(config).backend.migration_faults()
+    if json:
+        render.document({"ok": not faults, "faults": faults})
+    else:
+        for fault in faults:
+            render.out.print(
+                f"{fault.file}:{fault.line}: {render.text(fault.message)} [dim]{fault.rule}[/dim]"
+            )
+        if not faults:
+            render.out.print("Every step can be taken while gateways work.")
+    if faults:
+        raise OperatorError(f"{len(faults)} statements would hold up gateways or break the release before.")

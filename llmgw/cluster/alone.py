@@ -1,8 +1,8 @@
 """What a node may admit by itself while the shared counters cannot be asked.
 
-Of every limit a node takes its share: the limit divided by the number of nodes seen last. Rates and places are counted
-by the process alone. Of budgets and long windows it shares what was left of them when it last knew: what Redis said, or
-else what the ledger says. So all nodes together spend no more than that, but for what the others spent since.
+Of every limit a node takes its share: what was left of it when it was last known, divided by the number of nodes seen
+last. Of budgets and long windows that is what Redis said, or else what the ledger says; of rates what Redis said, if it
+did; places are counted by the process alone. So all nodes together spend no more than that, but for what the others spent since.
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ class Alone:
         limits = []
         for limit in demand.limits:
             if not remembered(limit):
-                share = max(1, limit.amount // nodes) if limit.amount > 0 else 0
+                last = known.get(limit.counter)
+                left = limit.amount - (0 if last is None or now >= last.until else last.taken)
+                share = max(1, left // nodes) if left > 0 else 0
                 if limit.measure == "parallel":
                     share = max(0, share - places.get(limit.counter, 0))
                 limits.append(msgspec.structs.replace(limit, amount=share))

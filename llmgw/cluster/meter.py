@@ -438,7 +438,7 @@ class RedisMeter:
             known = {
                 limit.counter: Known(image.settled + image.held, image.empty_at)
                 for limit in call.hold.demand.limits
-                if remembered(limit) and (image := self._images.get(limit.counter)) is not None
+                if limit.measure != "parallel" and (image := self._images.get(limit.counter)) is not None
             }
             call.alone = await self._alone.reserve(
                 call.hold.id,

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -38,8 +40,10 @@ _log = logging.getLogger("llmgw.panic")
 
 WAIT_S: Final = 1.0
 """How long an operator's command waits for each store; it asks both at the same time."""
-TRIES: Final = 5
+TRIES: Final = 30
 """Of a change that others come before."""
+PAUSE_S: Final = 0.05
+"""At most, before another try: of many who come at once one is always through."""
 
 
 def path_in(spool: Path) -> Path:
@@ -114,12 +118,15 @@ class ClusterPanicSwitch:
         for _ in range(TRIES):
             if all(answers):
                 break
+            time.sleep(random.uniform(0, PAUSE_S))  # noqa: S311 - to be out of step with the others
             # Somebody else was there first: what they have turned on stays on.
             now = self.state()
             known = {entry.text for entry in (*base.entries, *entries)}
             theirs = [entry for entry in now.entries if entry.text not in known]
             state = State((*entries, *theirs), max(now.number, state.number) + 1)
             answers, problems = self._put(state, words)
+        else:
+            raise StoreUnavailable("Nothing was changed: others change panic all the time; do it again.")
         self._base = None
         written = self._put_file(state, words)
         if not answers:

@@ -25,7 +25,7 @@ from tests.servers.process import give, scratch
 
 pytestmark = pytest.mark.anyio
 
-BUSY_S = 0.2
+BUSY_S = 0.5
 """What a busy machine adds to a deadline."""
 BACK_S = 1.0
 """The promise: this long after the server answers again, calls do."""

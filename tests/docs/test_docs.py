@@ -21,6 +21,8 @@ ENV = {
     "ANTHROPIC_API_KEY": "sk-b",
     "GEMINI_API_KEY": "sk-c",
     "OPENAI_SECOND_KEY": "sk-d",
+    "POSTGRES_PASSWORD": "p",
+    "REDIS_PASSWORD": "p",
 }
 
 

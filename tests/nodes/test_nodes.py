@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.gateway import Gateway
-from tests.nodes.conftest import CHAT, MODELS, PRICES, Site, ask, providers, ready, sums
+from tests.nodes.conftest import CHAT, MODELS, PATIENT, PRICES, Site, ask, providers, ready, sums
 from tests.provider import Provider, eventually, wait_until
 from tests.provider.steps import Gate, Send
 
@@ -137,7 +137,7 @@ def test_panic_is_on_everywhere_within_a_second(site: Site, provider: Provider) 
 def test_several_workers_are_one_gateway(site: Site, provider: Provider) -> None:
     """`--workers 2` counts as one, and each call is in the ledger once; readiness and metrics are of all of them."""
     key = site.key("limited", "--rpm", "30")
-    house = site.node(providers=providers(provider), models=MODELS)
+    house = site.node(providers=providers(provider), models=MODELS, store=PATIENT)
     with house.serve("--workers", "2") as gateway:
         wait_until(lambda: ready(gateway)["status"] == "ready", timeout_s=20)
         statuses = Counter(ask(gateway, key).status_code for _ in range(60))
@@ -145,3 +145,36 @@ def test_several_workers_are_one_gateway(site: Site, provider: Provider) -> None
         wait_until(lambda: len(site.rows()) == 30, timeout_s=10)
         wait_until(lambda: sums(gateway.metrics(), "llmgw_requests_total") == 60, timeout_s=10)
     assert len({path.name for path in (house.folder / "llmgw.spool").glob("journal-*")}) == 2
+
+
+def test_operators_see_how_it_is(site: Site) -> None:
+    """`doctor` tells of both stores, and of a Redis that would forget; `migrate` of the schema and its safety."""
+    found = {
+        check["name"]: check for check in site.operator.run("doctor", "--json", "--offline").json["checks"]
+    }
+    assert found["store"]["message"].startswith("Postgres at postgresql://")
+    assert {
+        name: found[name]["state"] for name in ("store", "connections", "redis", "panic")
+    } == dict.fromkeys(("store", "connections", "redis", "panic"), "ok")
+    with site.redis.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    found = {
+        check["name"]: check for check in site.operator.run("doctor", "--json", "--offline").json["checks"]
+    }
+    assert found["redis"]["state"] == "warning" and "allkeys-lru" in found["redis"]["message"]
+    site.redis.kill()
+    checks = site.operator.run("doctor", "--json", "--offline", expect=1).json["checks"]
+    assert [check["name"] for check in checks if check["state"] == "fault"] == ["redis"]
+    assert site.operator.run("migrate", "status", "--json").json["pending"] == []
+    assert site.operator.run("migrate", "check", "--json").json == {"ok": True, "faults": []}
+    assert site.operator.run("usage", "report", "--json").code == 0
+    assert site.operator.run("flags", "list", "--json").code == 0
+
+
+def test_a_store_that_is_not_there_is_unreachable(site: Site) -> None:
+    """Exit code 4 and a sentence, for commands and for a node."""
+    site.postgres.kill()
+    house = site.node()
+    for command in (("keys", "list", "--org", "acme"), ("serve", "--port", "0")):
+        done = house.run(*command, expect=4)
+        assert "error: The store postgresql:" in done.stderr and "Traceback" not in done.stderr
