@@ -2,7 +2,8 @@
 
 Of every limit a node takes its share: what was left of it when it was last known, divided by the number of nodes seen
 last. Of budgets and long windows that is what Redis said, or else what the ledger says; of rates what Redis said, if it
-did; places are counted by the process alone. So all nodes together spend no more than that, but for what the others spent since.
+did; places are counted by the process alone. So all nodes together spend no more than that, but for what the others
+spent since.
 """
 
 from __future__ import annotations
