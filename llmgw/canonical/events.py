@@ -85,6 +85,8 @@ class NativeDelta(Struct, frozen=True, kw_only=True):
     data: Json
     choice: int = 0
     block: int = 0
+    part: str | None = None
+    """The kind of the part that begins with it, which is lost to clients of other dialects."""
 
 
 class UsageEvent(Struct, frozen=True, kw_only=True):

@@ -369,6 +369,7 @@ class Attempt:
             self.on_begun()
         call.turn_to(self.target)
         call.status = self._head.status
+        call.dropped = self.passage.dropped
         call.enter(Stage.COMMITTED)
         overhead = (b"x-llmgw-overhead-ms", b"%.3f" % (call.overhead_until(now) * 1000))
         attempts = (b"x-llmgw-attempts", b"%d" % call.attempts)

@@ -30,6 +30,10 @@ class Counting:
         self._errors = errors
         self._losses = losses
 
+    @property
+    def dropped(self) -> Sequence[str]:
+        return self._losses.dropped
+
     def relay(self, head: Head) -> None:
         return None
 

@@ -35,6 +35,10 @@ class EmbeddingTranslation:
         self._embed = embed
         self._losses = losses
 
+    @property
+    def dropped(self) -> Sequence[str]:
+        return self._losses.dropped
+
     def relay(self, head: Head) -> None:
         return None
 

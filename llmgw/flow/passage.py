@@ -32,6 +32,11 @@ class Passage(Protocol):
     passes_parts: bool
     """Whether a larger one is passed on as it comes; otherwise it fails."""
 
+    @property
+    def dropped(self) -> Sequence[str]:
+        """What has been left out so far of the request and of the answer; it may grow until the answer ends."""
+        ...
+
     def relay(self, head: Head) -> Relay | None:
         """The relay for an answer that is a stream; None for a plain one."""
         ...
@@ -78,6 +83,10 @@ class Unchanged:
         self._dialect = dialect
         self._endpoint = endpoint
         self._hides_usage = hides_usage
+
+    @property
+    def dropped(self) -> Sequence[str]:
+        return ()
 
     def relay(self, head: Head) -> Relay | None:
         if head.is_event_stream:

@@ -72,9 +72,15 @@ class Translation:
         self._losses = losses
         self.body = provider.write_request(chat, to, losses)
 
+    @property
+    def dropped(self) -> Sequence[str]:
+        return self._losses.dropped
+
     def relay(self, head: Head) -> Relay | None:
         return (
-            Translated(self._provider, self._client, self._chat, self._stamp) if self._chat.stream else None
+            Translated(self._provider, self._client, self._chat, self._stamp, self._losses)
+            if self._chat.stream
+            else None
         )
 
     def fails(self, head: Head) -> bool:
@@ -159,9 +165,11 @@ class Translated:
         "said_bytes",
     )
 
-    def __init__(self, provider: ProviderCodec, client: Codec, chat: Chat, stamp: Stamp) -> None:
+    def __init__(
+        self, provider: ProviderCodec, client: Codec, chat: Chat, stamp: Stamp, losses: Losses
+    ) -> None:
         self._reader = provider.stream_reader()
-        self._writer = client.stream_writer(chat, stamp)
+        self._writer = client.stream_writer(chat, stamp, losses)
         self._held = b""
         self._holding = True
         self.has_content = False

@@ -32,6 +32,10 @@ class Unsealed(Unchanged):
         self._losses = losses
         self.body = body
 
+    @property
+    def dropped(self) -> Sequence[str]:
+        return self._losses.dropped
+
     def headers(self, head: Head) -> Sequence[Header]:
         return (*head.passed, *dropped(self._losses))
 

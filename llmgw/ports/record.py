@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
@@ -46,6 +47,8 @@ class CallRecord(Struct, kw_only=True):
     """The name of the route that it would have taken, were it in force."""
     policies: tuple[str, ...] = ()
     """The names of the policies that it violated: they let it pass, unless `error` is `policy_denied`."""
+    dropped: Sequence[str] = ()
+    """What translation has left out of the request and of the answer, by the client's names."""
     attempts: int = 0
     failed_tries: tuple[FailedTry, ...] = ()
     """Those that another one followed, or might have."""

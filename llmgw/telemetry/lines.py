@@ -59,6 +59,8 @@ class CallLine(Struct, kw_only=True):
     shadow_route: str | None
     policies: tuple[str, ...] | None
     """Those that it violates; they are only audited, unless `error` is `policy_denied`."""
+    dropped: str | None
+    """What translation has left out, as x-llmgw-dropped has it, and of streams also what came after the head."""
     upstream_status: int | None
     upstream_request_id: str | None
     request_bytes: int
@@ -122,7 +124,8 @@ def _foreign(entry: Entry) -> str:
     """The text in `entry` that others wrote."""
     if isinstance(entry, CallRecord):
         return (
-            f"{entry.request_id} {entry.model_asked} {entry.model} {entry.upstream_request_id} {entry.detail}"
+            f"{entry.request_id} {entry.model_asked} {entry.model} {entry.upstream_request_id} {entry.detail} "
+            f"{' '.join(entry.dropped)}"
         )
     return f"{entry.text} {entry.request_id} {entry.traceback}"
 
@@ -177,6 +180,7 @@ def _call_line(record: CallRecord) -> CallLine:
         route=record.route,
         shadow_route=record.shadow_route,
         policies=record.policies or None,
+        dropped=", ".join(record.dropped)[:LIMIT] or None,
         upstream_status=record.upstream_status,
         upstream_request_id=record.upstream_request_id,
         request_bytes=record.request_bytes,

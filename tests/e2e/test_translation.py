@@ -5,6 +5,7 @@ What each field becomes is the matter of `tests/translation`; here it is the who
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from tests.e2e.conftest import ONCE, UPSTREAM_KEY
 from tests.gateway import Gateway, House, installed
 from tests.provider import Provider, canned
 from tests.provider.recordings import index
+from tests.provider.steps import Fin, Send
 
 TEXT = "".join(canned.WORDS)
 SYSTEM = "Answer in five words."
@@ -432,3 +434,50 @@ def test_azure_has_deployments_in_its_paths(provider: Provider, tmp_path: Path) 
         answer = post(gateway, house.key, "/v1/responses", {"model": "azure/gpt", "input": "x"})
         assert answer.status_code == 200 and answer.json()["object"] == "response"
         assert "/openai/deployments/gpt/chat/completions" in provider.last().target
+
+
+SEARCHED = [
+    {"type": "message_start", "message": {"id": "msg_1", "type": "message", "role": "assistant", "model": "m",
+     "content": [], "stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 3, "output_tokens": 1}}},
+    {"type": "content_block_start", "index": 0, "content_block":
+     {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "content_block_start", "index": 1, "content_block":
+     {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}},
+    {"type": "content_block_stop", "index": 1},
+    {"type": "content_block_start", "index": 2, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 2, "delta": {"type": "text_delta", "text": "found"}},
+    {"type": "content_block_stop", "index": 2},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": {"output_tokens": 9}},
+    {"type": "message_stop"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "gemini"])
+def test_what_a_stream_leaves_out_is_in_the_log(
+    path: str, gateway: Gateway, house: House, provider: Provider
+) -> None:
+    """Its head has gone before it is known; the call's line has the names, and those that the head had."""
+    text = "".join(f"event: {one['type']}\ndata: {json.dumps(one)}\n\n" for one in SEARCHED)
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+    provider.script(steps=[Send(head + text.encode()), Fin()])
+    asked: dict[str, Any] = {"model": "claude", "stream": True}
+    if path == "/v1/responses":
+        asked["input"] = "x"
+    elif path == "gemini":
+        path, asked = (
+            "/v1beta/models/claude:streamGenerateContent?alt=sse",
+            {"contents": [{"parts": [{"text": "x"}]}]},
+        )
+    else:
+        asked["messages"] = [{"role": "user", "content": "x"}]
+    answer = post(gateway, house.key, path, asked)
+    assert answer.status_code == 200 and "found" in answer.text
+    line = gateway.wait_for_call(answer.headers["x-request-id"])
+    assert {"part.server_tool_use", "part.web_search_tool_result"} <= set(line["dropped"].split(", "))
+    plain = post(gateway, house.key, "/v1/messages", {**CLAUDE, "stream": True})
+    assert plain.status_code == 200
+    assert gateway.wait_for_call(plain.headers["x-request-id"])["dropped"] is None
+
+
+CLAUDE = {"model": "claude", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}

@@ -20,6 +20,7 @@ from llmgw.dialects.capabilities import UNKNOWN, Capabilities
 from llmgw.dialects.codec import Codec, Losses, Recipient, Stamp
 from llmgw.dialects.hosts import Host
 from llmgw.dialects.sse import complete_until
+from tests.dialects.losses import any_losses
 from tests.provider.recordings import Recording, load, select, write_json
 
 CLIENTS: Final = ("openai_chat", "openai_responses", "anthropic", "gemini")
@@ -190,7 +191,7 @@ def pieces_of(body: bytes, name: str) -> list[bytes]:
 
 def write_stream(client: str, chat: Chat, events: list[Event]) -> bytes:
     """What the client gets for these events."""
-    writer = codec(client).stream_writer(chat, STAMP)
+    writer = codec(client).stream_writer(chat, STAMP, any_losses())
     return b"".join(writer.write(event) for event in events)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from llmgw.canonical import Event
 from llmgw.errors import InvalidRequest, UnsupportedParameter, UpstreamFailed
+from tests.dialects.losses import any_losses
 from tests.translation import mutate
 from tests.translation.corpus import (
     CLIENTS,
@@ -126,7 +127,7 @@ def test_damaged_streams(recording_id: str) -> None:
         except UpstreamFailed as failed:
             broken = failed
         for client, chat in clients:
-            writer = client.stream_writer(chat, STAMP)
+            writer = client.stream_writer(chat, STAMP, any_losses())
             failure = broken
             try:
                 for event in events:

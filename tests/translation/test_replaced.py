@@ -19,6 +19,7 @@ import pytest
 
 from llmgw.canonical import Chat, Event
 from llmgw.errors import InvalidRequest, UnsupportedParameter, UpstreamFailed
+from tests.dialects.losses import any_losses
 from tests.translation import replaced, samples, schemas, tokens
 from tests.translation.corpus import (
     CLIENTS,
@@ -207,7 +208,7 @@ def try_stream(dialect: str, body: bytes, defects: Defects, tried: set[str] | No
         except UpstreamFailed as failed:
             broken = failed
         for client, chat in chats:
-            writer = client.stream_writer(chat, STAMP)
+            writer = client.stream_writer(chat, STAMP, any_losses())
             failure = broken
             try:
                 for event in events:

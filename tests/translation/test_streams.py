@@ -19,6 +19,7 @@ from google.genai import errors as google
 
 from llmgw.canonical import Chat, Event, Failure, NativeDelta
 from llmgw.errors import UpstreamFailed
+from tests.dialects.losses import any_losses
 from tests.translation import normalise, schemas, sdk, views
 from tests.translation.corpus import (
     CLIENTS,
@@ -208,9 +209,38 @@ def _last(name: str, pieces: list[bytes]) -> int:
 @pytest.mark.parametrize(("recording_id", "client"), for_clients(WHOLE))
 def test_a_broken_stream_ends_with_an_error(recording_id: str, client: str) -> None:
     """When the provider breaks off half-way, the client's SDK raises or is given no end; never a complete answer."""
-    writer = codec(client).stream_writer(asked_by(client), STAMP)
+    writer = codec(client).stream_writer(asked_by(client), STAMP, any_losses())
     half = events(recording_id)[: max(1, len(events(recording_id)) // 2)]
     written = b"".join(writer.write(event) for event in half)
     written += writer.broken(UpstreamFailed("The provider broke off."), "req_1")
     with pytest.raises((openai.APIError, anthropic.APIError, google.APIError), match="broke off"):
         _consume(client, written)
+
+
+def _own_parts(recording_id: str) -> set[str]:
+    """The parts in a stream that only its API has."""
+    return {
+        f"part.{event.part}"
+        for event in events(recording_id)
+        if isinstance(event, NativeDelta) and event.part is not None
+    }
+
+
+@pytest.mark.parametrize(("recording_id", "client"), for_clients(WHOLE))
+def test_what_a_stream_cannot_show_is_named(recording_id: str, client: str) -> None:
+    """Parts that only the provider's API has are told by name, each once; a client of the same API loses nothing."""
+    losses = any_losses()
+    writer = codec(client).stream_writer(asked_by(client), STAMP, losses)
+    for event in events(recording_id):
+        writer.write(event)
+    assert len(set(losses.dropped)) == len(losses.dropped)
+    if codec(client).name == dialect(recording_id):
+        assert losses.dropped == []
+    else:
+        assert _own_parts(recording_id) <= set(losses.dropped)
+
+
+def test_providers_have_parts_of_their_own() -> None:
+    """So the test above has something to find."""
+    found = {dialect(recording_id) for recording_id in WHOLE if _own_parts(recording_id)}
+    assert {"anthropic", "openai_responses", "gemini"} <= found

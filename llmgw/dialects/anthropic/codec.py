@@ -84,8 +84,8 @@ class Messages:
     def write_answer(self, answer: Answer, chat: Chat, stamp: Stamp, losses: Losses) -> bytes:
         return whole.write(answer, chat, stamp, losses)
 
-    def stream_writer(self, chat: Chat, stamp: Stamp) -> StreamWriter:
-        return Writer(chat, stamp)
+    def stream_writer(self, chat: Chat, stamp: Stamp, losses: Losses) -> StreamWriter:
+        return Writer(chat, stamp, losses)
 
     def write_request(self, chat: Chat, to: Recipient, losses: Losses) -> bytes:
         return request_writer.body(chat, to, losses)

@@ -14,6 +14,7 @@ from llmgw.canonical import (
     CitationDelta,
     Event,
     Json,
+    MediaDelta,
     NativeDelta,
     RefusalDelta,
     TextDelta,
@@ -23,7 +24,7 @@ from llmgw.canonical import (
 )
 from llmgw.dialects.anthropic import answer, block_writer, events
 from llmgw.dialects.anthropic.spelling import NAME, json_object, json_text
-from llmgw.dialects.codec import Stamp
+from llmgw.dialects.codec import Losses, Stamp
 from llmgw.dialects.json_text import to_client
 from llmgw.errors import UpstreamFailed
 
@@ -60,10 +61,11 @@ class Blocks:
         cut: whether the answer is known to be cut off, so that a call's arguments may end anywhere.
     """
 
-    def __init__(self, dialect: str, stamp: Stamp) -> None:
+    def __init__(self, dialect: str, stamp: Stamp, losses: Losses) -> None:
         self._dialect: Final = dialect
         self._own: Final = dialect == NAME
         self._stamp = stamp
+        self._losses = losses
         self._block: _Open | None = None
         self._index = -1
         self._calls = 0
@@ -90,7 +92,12 @@ class Blocks:
             return self._text(said.block, said.text, None)
         if isinstance(said, NativeDelta) and self._own:
             return self._passed(said)
-        return b""  # a medium, or another dialect's own, for which this API has no place
+        # A medium, or another dialect's own: this API has no place for it.
+        if isinstance(said, MediaDelta):
+            self._losses.advise(f"part.{said.media.kind}")
+        elif isinstance(said, NativeDelta) and said.part is not None:
+            self._losses.advise(f"part.{said.part}")
+        return b""
 
     def close(self) -> bytes:
         """Stops the block that is open.
@@ -129,6 +136,7 @@ class Blocks:
     def _citation(self, said: CitationDelta) -> bytes:
         citation = block_writer.citation(said.citation, self._own)
         if citation is None:
+            self._losses.advise("part.citations")
             return b""
         head = b""
         if self._block is None or self._block.number != said.block:

@@ -134,7 +134,7 @@ class Reader:
         read = _OPENERS.get(kind)
         self._blocks[index] = opened = _Block(number, kind, said=True)
         if read is None:
-            out.append(NativeDelta(dialect=NAME, kind=events.START, data=said, block=number))
+            out.append(NativeDelta(dialect=NAME, kind=events.START, data=said, block=number, part=kind))
             return
         members = Members(block, "content_block", of_provider)
         del block["type"]

@@ -27,7 +27,7 @@ from llmgw.dialects.anthropic import answer, events, failure, finish, usage
 from llmgw.dialects.anthropic.dialect import MESSAGES, Anthropic
 from llmgw.dialects.anthropic.spelling import NAME
 from llmgw.dialects.anthropic.stream_blocks import Blocks, event
-from llmgw.dialects.codec import Stamp
+from llmgw.dialects.codec import Losses, Stamp
 from llmgw.dialects.sequence import InSequence
 from llmgw.errors import CallError
 
@@ -45,9 +45,10 @@ _DIALECT: Final = Anthropic()
 class Writer:
     """Writes one stream; implements `StreamWriter`."""
 
-    def __init__(self, chat: Chat, stamp: Stamp) -> None:
+    def __init__(self, chat: Chat, stamp: Stamp, losses: Losses) -> None:
         self._chat = chat
         self._stamp = stamp
+        self._losses = losses
         self._sequence = InSequence()
         self._start = Start(dialect=chat.dialect)
         self._blocks: Blocks | None = None
@@ -66,13 +67,14 @@ class Writer:
             self._usage = event.usage
         head = b""
         if self._blocks is None:
-            self._blocks = Blocks(self._start.dialect, self._stamp)
+            self._blocks = Blocks(self._start.dialect, self._stamp, self._losses)
             head = self._begin()
         if isinstance(event, UsageEvent):
             return head
         if isinstance(event, End):
             return head + self._end(self._blocks)
         if event.choice:
+            self._losses.advise("n")
             return head  # a client of this API asks for one choice, and has room for one
         if isinstance(event, FinishEvent):
             self._blocks.cut = event.finish.reason in _CUT

@@ -114,8 +114,8 @@ class Reader:
             self._started = True
             out.append(Start(dialect=NAME))
 
-    def _native(self, kind: str, data: Json, block: int) -> NativeDelta:
-        return NativeDelta(dialect=NAME, kind=kind, data=data, block=block)
+    def _native(self, kind: str, data: Json, block: int, part: str | None = None) -> NativeDelta:
+        return NativeDelta(dialect=NAME, kind=kind, data=data, block=block, part=part)
 
     # Events
 
@@ -140,7 +140,8 @@ class Reader:
             block.format = inner.get("format")
         elif kind != "toolUse" or inner.get("type") not in (None, block_reader.CALL):
             block.kind = _NATIVE
-            out.append(self._native("contentBlockStart", whole, block.number))
+            named = str(inner["type"]) if kind == "toolUse" else kind
+            out.append(self._native("contentBlockStart", whole, block.number, part=named))
         else:
             call = Members(inner, start.path(kind), of_provider)
             out.append(
@@ -169,7 +170,10 @@ class Reader:
             block = self._block(index, wanted)  # a thought that goes over into words
         if read is None or block.kind != wanted:
             event: Event | None = self._native(
-                "contentBlockDelta", {"delta": delta.whole(), "contentBlockIndex": index}, block.number
+                "contentBlockDelta",
+                {"delta": delta.whole(), "contentBlockIndex": index},
+                block.number,
+                part=None if block.said else name,
             )
         else:
             event = read[1](delta, value, block)
@@ -286,7 +290,11 @@ def _image(of: Members, value: Any, block: _Block) -> Event:
     media = block_reader.image(block.format, value.get("source"))
     if media is None:
         return NativeDelta(
-            dialect=NAME, kind="contentBlockDelta", data={"delta": of.whole()}, block=block.number
+            dialect=NAME,
+            kind="contentBlockDelta",
+            data={"delta": of.whole()},
+            block=block.number,
+            part="image",
         )
     return MediaDelta(media=media, block=block.number)
 

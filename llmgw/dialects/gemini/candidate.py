@@ -162,10 +162,14 @@ class Candidate:
         events.append(MediaDelta(media=part, choice=self._index, block=self._open("media", events)))
 
     def _whole(self, part: NativePart, events: list[Event]) -> None:
-        self._native(part.kind, part.data, self._open("native", events), events)
+        self._native(part.kind, part.data, self._open("native", events), events, part=part.kind)
 
-    def _native(self, kind: str, data: Json, block: int, events: list[Event]) -> None:
-        events.append(NativeDelta(dialect=NAME, kind=kind, data=data, choice=self._index, block=block))
+    def _native(
+        self, kind: str, data: Json, block: int, events: list[Event], part: str | None = None
+    ) -> None:
+        events.append(
+            NativeDelta(dialect=NAME, kind=kind, data=data, choice=self._index, block=block, part=part)
+        )
 
     def _piece(self, part: Fields, call: dict[str, Json], events: list[Event]) -> bool:
         """A call that comes in pieces. False where the part is a whole call."""

@@ -30,7 +30,7 @@ from llmgw.canonical import (
     Usage,
     UsageEvent,
 )
-from llmgw.dialects.codec import Stamp
+from llmgw.dialects.codec import Losses, Stamp
 from llmgw.dialects.gemini import citations, errors, finish, logprobs, part_writer, usage
 from llmgw.dialects.gemini.signature import Seal, seal
 from llmgw.dialects.gemini.spelling import ANSWER, NAME, json_object
@@ -44,10 +44,11 @@ Chunk = dict[str, Json]
 class Writer:
     """Implements `StreamWriter`."""
 
-    def __init__(self, chat: Chat, stamp: Stamp) -> None:
+    def __init__(self, chat: Chat, stamp: Stamp, losses: Losses) -> None:
         self._array = chat.framing == "array"
         self._begun = False
         self._stamp = stamp
+        self._losses = losses
         self._beside: dict[str, Json] = {"modelVersion": chat.model, "responseId": stamp.id}
         self._origin = NAME
         self._new: dict[str, Json] = {}
@@ -74,7 +75,9 @@ class Writer:
         else:
             choice = self._choices.get(event.choice)
             if choice is None:
-                choice = self._choices[event.choice] = _Choice(event.choice, self._origin, self._stamp)
+                choice = self._choices[event.choice] = _Choice(
+                    event.choice, self._origin, self._stamp, self._losses
+                )
             return b"".join(self._chunk([one]) for one in choice.take(event))
         return b""
 
@@ -123,12 +126,13 @@ class _Choice:
     """One choice on its way into candidates."""
 
     __slots__ = (
-        "_calls", "_cited", "_ended", "_index", "_native", "_origin", "_over", "_own", "_seal",
+        "_calls", "_cited", "_ended", "_index", "_losses", "_native", "_origin", "_over", "_own", "_seal",
         "_stamp", "_texts", "_thinking", "is_silent",
     )  # fmt: skip
 
-    def __init__(self, index: int, origin: str, stamp: Stamp) -> None:
+    def __init__(self, index: int, origin: str, stamp: Stamp, losses: Losses) -> None:
         self._index = index
+        self._losses = losses
         self._origin = origin
         self._own = origin == NAME
         self._stamp = stamp
@@ -259,6 +263,8 @@ class _Choice:
         self._settle(chunks)
         if event.dialect == NAME:
             self._part({"text": "", **event.data} if event.kind == "part" else event.data, chunks)
+        elif event.part is not None:
+            self._losses.advise(f"part.{event.part}")
 
     def _settle(self, chunks: list[Chunk]) -> None:
         """Bring out what was held until something else follows."""

@@ -34,7 +34,7 @@ from llmgw.canonical import (
     Usage,
     UsageEvent,
 )
-from llmgw.dialects.codec import Stamp
+from llmgw.dialects.codec import Losses, Stamp
 from llmgw.dialects.json_text import to_client
 from llmgw.dialects.openai import CHAT_COMPLETIONS, OpenAI
 from llmgw.dialects.openai_chat import (
@@ -60,9 +60,12 @@ _REPEATED: Final = "system_fingerprint"
 class Writer:
     """Writes one stream; implements `StreamWriter`."""
 
-    __slots__ = ("_chat", "_choices", "_ids", "_legacy", "_origin", "_prefix", "_stamp", "_suffix", "_usage")
+    __slots__ = (
+        "_chat", "_choices", "_ids", "_legacy", "_origin", "_prefix", "_stamp", "_suffix", "_usage", "losses",
+    )  # fmt: skip
 
-    def __init__(self, chat: Chat, stamp: Stamp) -> None:
+    def __init__(self, chat: Chat, stamp: Stamp, losses: Losses) -> None:
+        self.losses = losses
         self._chat = chat
         self._stamp = stamp
         self._ids = answer_writer.CallIds(stamp, own=True)
@@ -285,6 +288,7 @@ class _Choice:
     def _older(self, event: ToolDelta, number: int) -> bytes:
         """The older member has room for one call."""
         if number:
+            self._stream.losses.advise("part.tool_call")
             return b""
         named = {} if event.name is None else {"name": event.name}
         return self._delta({"function_call": {**named, "arguments": event.arguments}})
@@ -300,7 +304,9 @@ class _Choice:
         annotations = []
         for one in self._sources:
             said = sources.annotation(one, self._stream.origin, self._start, self._length)
-            if said is not None:
+            if said is None:
+                self._stream.losses.advise("part.citations")
+            else:
                 annotations.append({"index": self._annotations, **said})
                 self._annotations += 1
         self._sources.clear()
@@ -309,6 +315,7 @@ class _Choice:
     def _draw(self, event: MediaDelta) -> bytes:
         found = event.media.source
         if event.media.kind != "image" or isinstance(found, Stored | PlainText):
+            self._stream.losses.advise(f"part.{event.media.kind}")
             return b""
         image = {"index": self._images, "type": "image_url", "image_url": {"url": media.url(found)}}
         self._images += 1
@@ -316,6 +323,8 @@ class _Choice:
 
     def _native(self, event: NativeDelta) -> bytes:
         if event.dialect != NAME:
+            if event.part is not None:
+                self._stream.losses.advise(f"part.{event.part}")
             return b""
         if event.kind == raw.CHUNK:
             return self._stream.chunk([], event.data)

@@ -157,7 +157,8 @@ class Reader:
         elif kind not in KNOWN:
             data = {"output_index": index, "item": {"type": kind, **said.whole()}}
             added = "response.output_item.added"
-            events.append(NativeDelta(dialect=NAME, kind=added, data=data, block=item.block("item")))
+            place = item.block("item")
+            events.append(NativeDelta(dialect=NAME, kind=added, data=data, block=place, part=kind))
 
     def _done(self, of: Members, events: list[Event]) -> None:
         self._whole(_index(of), _need(of, "item"), events)

@@ -32,7 +32,7 @@ from llmgw.canonical import (
     Usage,
     UsageEvent,
 )
-from llmgw.dialects.codec import Stamp
+from llmgw.dialects.codec import Losses, Stamp
 from llmgw.dialects.json_text import to_client
 from llmgw.dialects.openai_responses import answer_writer, failure, logprobs, response, seal
 from llmgw.dialects.openai_responses.open_item import OpenCall, OpenMessage, OpenThought
@@ -46,8 +46,9 @@ from llmgw.errors import CallError
 class Writer:
     """Implements `StreamWriter`."""
 
-    def __init__(self, chat: Chat, stamp: Stamp) -> None:
+    def __init__(self, chat: Chat, stamp: Stamp, losses: Losses) -> None:
         self._stamp = stamp
+        self._losses = losses
         self._response = response.base(chat, stamp)
         self._origin = NAME
         self._number = 0
@@ -65,6 +66,7 @@ class Writer:
 
     def write(self, event: Event) -> bytes:
         if getattr(event, "choice", 0):
+            self._losses.advise("n")
             return b""  # alternatives: no client of this API can ask for them
         return _WRITE[type(event)](self, event)
 
@@ -145,10 +147,13 @@ class Writer:
 
     def _cite(self, event: CitationDelta) -> bytes:
         message = self._message
-        if message is None or message.block != event.block:
-            return b""  # its text is closed: the API cites within it
-        annotation = answer_writer.annotation(event.citation, self._origin, message.length)
-        if annotation is None:
+        annotation = None
+        if (
+            message is not None and message.block == event.block
+        ):  # else its text is closed: the API cites within it
+            annotation = answer_writer.annotation(event.citation, self._origin, message.length)
+        if message is None or annotation is None:
+            self._losses.advise("part.citations")
             return b""
         message.annotations.append(annotation)
         return self._event(
@@ -273,8 +278,11 @@ class Writer:
 
     def _draw(self, event: MediaDelta) -> bytes:
         source = event.media.source
-        if self._origin == NAME or event.media.kind != "image" or not isinstance(source, Inline):
-            return b""  # its own item is there already, or this API has no place for it
+        if self._origin == NAME:
+            return b""  # its own item is there already
+        if event.media.kind != "image" or not isinstance(source, Inline):
+            self._losses.advise(f"part.{event.media.kind}")
+            return b""
         written = self._make_room()
         item = answer_writer.drawn(f"ig_{self._stamp.id}_{len(self._output)}", source)
         index, opened = self._open({**item, "status": "in_progress", "result": None})
@@ -282,6 +290,8 @@ class Writer:
 
     def _pass_on(self, event: NativeDelta) -> bytes:
         """An event of one of OpenAI's own tools, for its own client."""
+        if event.dialect != NAME and event.part is not None:
+            self._losses.advise(f"part.{event.part}")
         if event.dialect != NAME or not isinstance(event.data, dict):
             return b""
         if event.kind in FINAL:

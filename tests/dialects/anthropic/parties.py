@@ -18,6 +18,7 @@ from llmgw.dialects.anthropic.codec import CODEC
 from llmgw.dialects.capabilities import UNKNOWN, Capabilities
 from llmgw.dialects.codec import Losses, Recipient, Stamp
 from llmgw.dialects.hosts import ANTHROPIC, Host
+from tests.dialects.losses import any_losses
 from tests.provider.recordings import Recording, select, write_json
 
 STAMP: Final = Stamp(id="0193b1c2", created=1_760_000_000)
@@ -87,7 +88,7 @@ def got(answer: Answer, account: Losses | None = None) -> dict[str, Any]:
 
 def streamed(events: list[Event]) -> bytes:
     """What the client gets of a stream."""
-    writer = CODEC.stream_writer(ASKED, STAMP)
+    writer = CODEC.stream_writer(ASKED, STAMP, any_losses())
     return b"".join(writer.write(event) for event in events)
 
 

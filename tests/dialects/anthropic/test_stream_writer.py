@@ -49,6 +49,7 @@ from tests.dialects.anthropic.parties import (
     streamed,
     wired,
 )
+from tests.dialects.losses import any_losses
 from tests.provider.recordings import Recording
 
 COMPLETE = [one for one in recordings(streaming=True) if "truncated_stream" not in one.features]
@@ -126,7 +127,7 @@ def test_the_order_of_events() -> None:
 
 def test_nothing_is_held_back() -> None:
     """Each event gives its bytes at once; the message's start waits only until something is said."""
-    writer = CODEC.stream_writer(ASKED, STAMP)
+    writer = CODEC.stream_writer(ASKED, STAMP, any_losses())
     assert writer.write(Start(dialect="openai_chat")) == b""
     assert b"message_start" in writer.write(UsageEvent(usage=Usage(input=3)))
     assert b"Hel" in writer.write(TextDelta(text="Hel"))
@@ -290,7 +291,7 @@ def test_a_providers_error_ends_the_stream(error: ProviderError, kind: str) -> N
 
 def test_a_stream_that_broke_ends_with_our_error() -> None:
     """The request's id and our code are in it."""
-    writer = CODEC.stream_writer(ASKED, STAMP)
+    writer = CODEC.stream_writer(ASKED, STAMP, any_losses())
     last = json.loads(writer.broken(UpstreamFailed("gone"), "req_1").partition(b"data: ")[2])
     assert last == {
         "type": "error",

@@ -31,6 +31,7 @@ from tests.dialects.bedrock.exchange import (
     streamed,
     to,
 )
+from tests.dialects.losses import any_losses
 from tests.provider.recordings import Recording, select, write_json
 
 ENDPOINTS = {
@@ -158,7 +159,7 @@ def shown(client: str, body: bytes) -> Any:
 def told(client: str, stream: bytes, size: int | None = None) -> str:
     """A client's stream, the provider's coming in pieces of `size` bytes."""
     reader = CODEC.stream_reader()
-    writer = CLIENTS[client].stream_writer(asked(client, stream=True), STAMP)
+    writer = CLIENTS[client].stream_writer(asked(client, stream=True), STAMP, any_losses())
     size = size or max(len(stream), 1)
     read: list[Event] = []
     written = b""

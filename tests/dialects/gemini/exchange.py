@@ -21,6 +21,7 @@ from llmgw.dialects.gemini.codec import CODEC
 from llmgw.dialects.gemini.finish import NUMBERS
 from llmgw.dialects.gemini.spelling import camel
 from llmgw.dialects.hosts import GEMINI
+from tests.dialects.losses import any_losses
 from tests.provider import recordings
 from tests.provider.recordings import Recording
 
@@ -67,7 +68,7 @@ def events(raw: bytes, size: int | None = None) -> list[Event]:
 
 
 def streamed(found: list[Event], chat: Chat = CHAT) -> bytes:
-    writer = CODEC.stream_writer(chat, STAMP)
+    writer = CODEC.stream_writer(chat, STAMP, any_losses())
     return b"".join(writer.write(event) for event in found)
 
 

@@ -28,6 +28,7 @@ from llmgw.dialects.gemini.codec import CODEC
 from llmgw.errors import UpstreamFailed, UpstreamTimeout
 from tests.dialects.gemini import exchange
 from tests.dialects.gemini.exchange import CHAT, STAMP
+from tests.dialects.losses import any_losses
 
 ARRAY = exchange.read({"contents": []}, stream=True)
 
@@ -115,7 +116,7 @@ def test_failures_in_a_stream(chat: Any) -> None:
     failure = Failure(
         error=ProviderError(status=429, message="Slow", code="rate_limit_exceeded", retry_after_s=2)
     )
-    writer = CODEC.stream_writer(chat, STAMP)
+    writer = CODEC.stream_writer(chat, STAMP, any_losses())
     raw = b"".join(writer.write(event) for event in [*text, failure])
     closed = raw + (b"]" if chat is ARRAY else b"")
     error = exchange.chunks(closed)[-1]["error"]
@@ -126,7 +127,7 @@ def test_failures_in_a_stream(chat: Any) -> None:
     ]
     assert not raw.endswith(b"]")
 
-    writer = CODEC.stream_writer(chat, STAMP)
+    writer = CODEC.stream_writer(chat, STAMP, any_losses())
     raw = b"".join(writer.write(event) for event in text) + writer.broken(
         UpstreamTimeout("Too late"), "req-1"
     )
@@ -141,7 +142,7 @@ def test_failures_in_a_stream(chat: Any) -> None:
 
 def test_calls_that_are_no_json() -> None:
     """Arguments that never become an object are the provider's failure."""
-    writer = CODEC.stream_writer(CHAT, STAMP)
+    writer = CODEC.stream_writer(CHAT, STAMP, any_losses())
     writer.write(Start(dialect="openai_chat"))
     writer.write(ToolDelta(id="1", name="f", arguments='{"a": '))
     with pytest.raises(UpstreamFailed, match="'f'"):
@@ -150,7 +151,7 @@ def test_calls_that_are_no_json() -> None:
 
 def test_interleaved_calls() -> None:
     """Parallel calls whose pieces alternate come out whole and in order; one that goes on after its end is wrong."""
-    writer = CODEC.stream_writer(CHAT, STAMP)
+    writer = CODEC.stream_writer(CHAT, STAMP, any_losses())
     writer.write(Start(dialect="openai_chat"))
     first = [ToolDelta(block=0, id="1", name="f", arguments="{}"), ToolDelta(block=1, id="2", name="g")]
     assert [len(exchange.chunks(writer.write(event))) for event in first] == [0, 1]

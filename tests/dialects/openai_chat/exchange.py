@@ -10,6 +10,7 @@ from llmgw.dialects.capabilities import UNKNOWN, Capabilities
 from llmgw.dialects.codec import Losses, Recipient, Stamp
 from llmgw.dialects.hosts import OPENAI, Host
 from llmgw.dialects.openai_chat.codec import CODEC
+from tests.dialects.losses import any_losses
 
 STAMP: Final = Stamp(id="0193b1c2", created=1_760_000_000)
 ASKED: Final[dict[str, Any]] = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}]}
@@ -117,7 +118,7 @@ def events(*pieces: bytes) -> list[Event]:
 
 def stream(*given: Event, chat: Chat | None = None) -> bytes:
     """What a client gets for these events."""
-    writer = CODEC.stream_writer(chat or read(stream=True), STAMP)
+    writer = CODEC.stream_writer(chat or read(stream=True), STAMP, any_losses())
     return b"".join(writer.write(event) for event in given)
 
 

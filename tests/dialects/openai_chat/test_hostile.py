@@ -13,6 +13,7 @@ import pytest
 
 from llmgw.dialects.openai_chat.codec import CODEC
 from llmgw.errors import InvalidRequest, UnsupportedParameter, UpstreamFailed
+from tests.dialects.losses import any_losses
 from tests.dialects.openai_chat.exchange import (
     ANSWERED,
     ASKED,
@@ -175,7 +176,7 @@ def test_streams() -> None:
     pieces = [json.loads(chunk(delta).removeprefix(b"data: ")) for delta in DELTAS]
     pieces += [{**pieces[0], "choices": [], "usage": ANSWER["usage"]}]
     for copied in damaged(pieces, 1000):
-        reader, writer = CODEC.stream_reader(), CODEC.stream_writer(read(stream=True), STAMP)
+        reader, writer = CODEC.stream_reader(), CODEC.stream_writer(read(stream=True), STAMP, any_losses())
         failure: UpstreamFailed | None = None
         try:
             for one in copied:

@@ -14,6 +14,7 @@ import pytest
 from llmgw.canonical import End, Event, Failure, UsageEvent
 from llmgw.dialects.openai_chat.codec import CODEC
 from llmgw.errors import InvalidRequest, UpstreamFailed
+from tests.dialects.losses import any_losses
 from tests.dialects.openai_chat.exchange import STAMP, events, losses, read, tell, to, write
 from tests.provider import recordings
 from tests.provider.recordings import Recording
@@ -116,7 +117,7 @@ def test_streams_read_the_same_when_written_back(recording: Recording) -> None:
     if is_failing(recording):
         pytest.skip("a stream that fails is written with another error")
     chat = read(stream=True, stream_options={"include_usage": True})
-    writer = CODEC.stream_writer(chat, STAMP)
+    writer = CODEC.stream_writer(chat, STAMP, any_losses())
     again = events(*(writer.write(event) for event in found))
     assert [event for event in again if not isinstance(event, UsageEvent)] == without_early_usage(found)
     assert last_usage(again) == last_usage(found)

@@ -33,6 +33,7 @@ from llmgw.canonical import (
 )
 from llmgw.dialects.openai_chat.codec import CODEC
 from llmgw.errors import UpstreamFailed
+from tests.dialects.losses import any_losses
 from tests.dialects.openai_chat.exchange import (
     DONE,
     STAMP,
@@ -429,7 +430,7 @@ def test_a_failure_takes_the_place_of_the_end() -> None:
 
 def test_a_broken_stream_says_so() -> None:
     """The same when it is the gateway that has to end it, even before it began."""
-    writer = CODEC.stream_writer(read(stream=True), STAMP)
+    writer = CODEC.stream_writer(read(stream=True), STAMP, any_losses())
     written = writer.broken(UpstreamFailed("broke off"), "req_1")
     assert b"[DONE]" not in written
     with pytest.raises(openai.APIError, match="broke off"):

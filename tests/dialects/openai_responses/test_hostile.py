@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from llmgw.dialects.openai_responses.codec import CODEC
 from llmgw.errors import InvalidRequest, UnsupportedParameter, UpstreamFailed
+from tests.dialects.losses import any_losses
 from tests.dialects.openai_responses.exchange import (
     CREATED,
     PNG,
@@ -168,7 +169,7 @@ def test_damaged_streams(seed: int) -> None:
 
 
 def relay(pieces: list[bytes]) -> None:
-    reader, writer = CODEC.stream_reader(), CODEC.stream_writer(read(stream=True), STAMP)
+    reader, writer = CODEC.stream_reader(), CODEC.stream_writer(read(stream=True), STAMP, any_losses())
     with suppress(UpstreamFailed):
         for piece in pieces:
             for event in reader.feed(piece):

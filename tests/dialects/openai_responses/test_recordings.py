@@ -12,6 +12,7 @@ import pytest
 
 from llmgw.canonical import Failure
 from llmgw.dialects.openai_responses.codec import CODEC
+from tests.dialects.losses import any_losses
 from tests.dialects.openai_responses.exchange import STAMP, events, losses, own_losses, read, tell, to, told
 from tests.provider import recordings
 from tests.provider.recordings import Recording
@@ -64,7 +65,7 @@ def test_streams_say_the_same_to_their_own_clients(recording: Recording) -> None
     found = events(body_of(recording))
     if isinstance(found[-1], Failure):
         pytest.skip("the provider failed")
-    writer = CODEC.stream_writer(read(stream=True), STAMP)
+    writer = CODEC.stream_writer(read(stream=True), STAMP, any_losses())
     written = b"".join(map(writer.write, found))
     before, after = (dump(sdk.streamed("openai_responses", one)) for one in (body_of(recording), written))
     assert after == before
@@ -93,7 +94,7 @@ def test_streams_have_openais_sequence(recording: Recording) -> None:
     found = events(body_of(recording))
     if isinstance(found[-1], Failure):
         pytest.skip("the provider failed")
-    writer = CODEC.stream_writer(read(stream=True), STAMP)
+    writer = CODEC.stream_writer(read(stream=True), STAMP, any_losses())
     written = b"".join(map(writer.write, found))
     assert [one["type"] for one in told(written)] == [
         json.loads(line.removeprefix(b"data: "))["type"]

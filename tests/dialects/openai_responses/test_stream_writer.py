@@ -32,6 +32,7 @@ from llmgw.canonical import (
 )
 from llmgw.dialects.openai_responses.codec import CODEC
 from llmgw.errors import UpstreamFailed
+from tests.dialects.losses import any_losses
 from tests.dialects.openai_responses.exchange import (
     CREATED,
     PNG,
@@ -261,7 +262,7 @@ def test_errors_end_the_stream_without_its_terminator(begun: bool) -> None:
     """The provider's and the gateway's own, as the API tells them; the SDK raises its own error."""
     start: list[Event] = [START, TextDelta(text="a")] if begun else [START]
     failed = stream(*start, Failure(error=ProviderError(status=429, message="slow down", code="x")))
-    writer = CODEC.stream_writer(read(stream=True), STAMP)
+    writer = CODEC.stream_writer(read(stream=True), STAMP, any_losses())
     broken = b"".join(map(writer.write, start)) + writer.broken(UpstreamFailed("slow down"), "req_1")
     for body in (failed, broken):
         assert kinds(body)[-1] == "error"
@@ -273,7 +274,7 @@ def test_errors_end_the_stream_without_its_terminator(begun: bool) -> None:
 
 def test_an_error_may_come_first() -> None:
     """Before the provider has said anything."""
-    body = CODEC.stream_writer(read(), STAMP).broken(UpstreamFailed("m"), "r")
+    body = CODEC.stream_writer(read(), STAMP, any_losses()).broken(UpstreamFailed("m"), "r")
     assert kinds(body) == ["error"]
 
 
@@ -330,14 +331,14 @@ def test_a_hosted_tool_that_was_never_announced() -> None:
 
 def test_text_that_is_no_text_is_a_typed_error() -> None:
     """A lone surrogate cannot be written as UTF-8."""
-    writer = CODEC.stream_writer(read(), STAMP)
+    writer = CODEC.stream_writer(read(), STAMP, any_losses())
     with pytest.raises(UpstreamFailed):
         writer.write(TextDelta(text="\ud800"))
 
 
 def test_each_delta_is_written_at_once() -> None:
     """Nothing waits for the next event, and the text is in the bytes."""
-    writer = CODEC.stream_writer(read(), STAMP)
+    writer = CODEC.stream_writer(read(), STAMP, any_losses())
     writer.write(START)
     for word in ("a", "b"):
         assert json.dumps(word).encode() in writer.write(TextDelta(text=word)).split(b"\n\n")[-2]
