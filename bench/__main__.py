@@ -52,7 +52,7 @@ def main() -> None:
             "machine": machine(),
             "plain": _plain(Path(folder), options.rounds, options.seconds),
             "streams": _streams(Path(folder), options.rounds),
-            "translation": translation.measure(Path(folder), options.rounds, options.seconds, _wrk),
+            "translation": translation.measure(Path(folder), options.rounds, options.seconds, wrk),
         }
         if options.soak:
             results["soak"] = _soak(Path(folder), options.soak)
@@ -104,7 +104,7 @@ def _plain(folder: Path, rounds: int, seconds: int) -> dict[str, Any]:
         for _ in range(rounds):
             for process in tested:
                 before = process.cpu_s()
-                requests, rate = _wrk(folder, process, seconds)
+                requests, rate = wrk(folder, process, seconds)
                 note(process.name, "rps", rate)
                 if process.name != "direct":
                     note(process.name, "cpu_ms_per_1000", (process.cpu_s() - before) / requests * 1e6)
@@ -135,7 +135,7 @@ def _plain(folder: Path, rounds: int, seconds: int) -> dict[str, Any]:
     return medians
 
 
-def _wrk(
+def wrk(
     folder: Path,
     process: Process,
     seconds: int,
@@ -191,7 +191,7 @@ def _soak(folder: Path, seconds: int) -> dict[str, float]:
         ThreadPoolExecutor(1) as pool,
     ):
         samples: list[tuple[float, float]] = []
-        load = pool.submit(_wrk, folder, process, seconds)
+        load = pool.submit(wrk, folder, process, seconds)
         began = time.monotonic()
         while not load.done():
             samples.append((time.monotonic() - began, process.rss_mib()))

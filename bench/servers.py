@@ -192,12 +192,19 @@ def llmgw(folder: Path, name: str, upstream: int) -> Iterator[Process]:
     """The gateway as a user runs it: one key, authentication, metrics and log on."""
     folder = folder / name
     folder.mkdir()
-    command = str(Path(sys.executable).with_name("llmgw"))
     (folder / "llmgw.yaml").write_text(
         "version: 1\nproviders:\n"
         f"  openai: {{dialect: openai, base_url: 'http://127.0.0.1:{upstream}/v1', api_key: '${{KEY:-sk-bench}}', allow_private: true}}\n"
         "models: {gpt-4o: {targets: [openai/gpt-4o-2024-08-06]}}\n"
     )
+    with serving(folder, name) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def serving(folder: Path, name: str) -> Iterator[Process]:
+    """The gateway of the configuration in `folder`, with one key."""
+    command = str(Path(sys.executable).with_name("llmgw"))
 
     def run(*arguments: str) -> dict[str, str]:
         done = subprocess.run(

@@ -436,7 +436,7 @@ def test_azure_has_deployments_in_its_paths(provider: Provider, tmp_path: Path) 
         assert "/openai/deployments/gpt/chat/completions" in provider.last().target
 
 
-SEARCHED = [
+SEARCHED: list[dict[str, Any]] = [
     {"type": "message_start", "message": {"id": "msg_1", "type": "message", "role": "assistant", "model": "m",
      "content": [], "stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 3, "output_tokens": 1}}},
     {"type": "content_block_start", "index": 0, "content_block":
