@@ -14,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench bench-peers binary lock clean
+.PHONY: help setup demo test check format chaos bench bench-peers binary lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ check: $(DEV) ## Format, lint, types, import contracts, docs
 format: $(DEV) ## Format the code and mend what the linter can
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
+
+chaos: $(DEV) ## Let stores fail at random under load (CHAOS_SEEDS=1,2,3 CHAOS_SECONDS=60)
+	@CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(BIN)/python -m pytest -q tests/nodes/test_chaos.py
 
 bench: $(DEV) ## Measure against nginx on this machine, about 10 minutes
 	@$(BIN)/python -m bench

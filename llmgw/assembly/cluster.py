@@ -45,7 +45,11 @@ def shared(config: Config, base: Path, kms: Kms, source: FlagSource | None) -> I
     ):
         ledger = PostgresLedger(postgres, kept)
         meter = RedisMeter(
-            redis, ledger, PostgresLives(postgres), on_shared_loss=config.limits.on_shared_loss
+            redis,
+            ledger,
+            PostgresLives(postgres),
+            on_shared_loss=config.limits.on_shared_loss,
+            lags=kept.lags,
         )
         breakers = RedisBreakers(redis, config.breakers)
         yield Shared(

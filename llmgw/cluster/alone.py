@@ -1,8 +1,8 @@
 """What a node may admit by itself while the shared counters cannot be asked.
 
 Of every limit a node takes its share: what was left of it when it was last known, divided by the number of nodes seen
-last. Of budgets and long windows that is what Redis said, or else what the ledger says; of rates what Redis said, if it
-did; places are counted by the process alone. So all nodes together spend no more than that, but for what the others
+last. Of budgets and long windows that is the most that Redis or the ledger say; of rates what Redis said, if it did;
+places are counted by the process alone. So all nodes together spend no more than that, but for what the others
 spent since.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from time import monotonic
 
 import msgspec
 from msgspec import Struct
@@ -26,6 +27,8 @@ class Known(Struct, gc=False):
 
     taken: int
     until: float
+    at: float = 0.0
+    """When it was known, of `time.monotonic`."""
 
 
 class _Nothing:
@@ -47,32 +50,26 @@ class _Share(Struct, gc=False):
 
     known: Known
     limit: Limit
+    since: float
+    """Of `time.monotonic`."""
 
 
 class Alone:
-    """A meter of shares. `begin` is said at every loss: what was known before counts no more, but as the least that can
-    have been used."""
+    """A meter of shares. A share lasts until Redis has been asked about its limit again: losses may follow each other
+    faster than what other nodes have used gets to where this one reads it, and no share is to be taken twice."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._meter = MemoryMeter(_Nothing())
-        self._losses = 0
+        self._count = 0
         self._now = 0.0
         self._shares: dict[str, _Share] = {}
-        self._least: dict[str, Known] = {}
-        """By earlier losses: what was known then and what was admitted since. Redis may come and go while the ledger is
-        away, and no share is to be spent twice."""
         self._readings: dict[str, asyncio.Task[Known | DependencyUnavailable]] = {}
 
     def begin(self) -> None:
-        self._losses += 1
-        self._least = {name: least for name, least in self._least.items() if least.until > self._now}
-        for name, share in self._shares.items():
-            (standing,) = self._meter.standing([share.limit], 0.0)
-            self._least[name] = Known(
-                share.known.taken + standing.used + standing.reserved, share.known.until
-            )
-        self._shares.clear()
+        """Redis is lost."""
+        for name in [name for name, share in self._shares.items() if share.known.until <= self._now]:
+            del self._shares[name]
 
     async def reserve(
         self,
@@ -103,20 +100,28 @@ class Alone:
                 limits.append(msgspec.structs.replace(limit, amount=share))
                 continue
             name = limit.counter
-            own = self._shares.get(name)
-            if own is None:
-                found = known.get(name) or await self._used(limit, now)
-                least = self._least.get(name)
-                if least is not None and least.taken > found.taken and now < least.until:
-                    found = least
-                counted = msgspec.structs.replace(limit, counter=f"{name}#{self._losses}")
-                own = self._shares[name] = _Share(found, counted)
+            own, last = self._shares.get(name), known.get(name)
+            if own is None or (last is not None and last.at > own.since):
+                found = await self._found(limit, now, last)
+                self._count += 1
+                counted = msgspec.structs.replace(limit, counter=f"{name}#{self._count}")
+                own = self._shares[name] = _Share(found, counted, monotonic())
             left = limit.amount - (own.known.taken if now < own.known.until else 0)
             share = max(1, left // nodes) if left > 0 else 0
             limits.append(msgspec.structs.replace(own.limit, amount=share))
         return await self._meter.reserve(
             id, msgspec.structs.replace(demand, limits=tuple(limits)), now, lease_s
         )
+
+    async def _found(self, limit: Limit, now: float, last: Known | None) -> Known:
+        """The most that is known: by the ledger, where it can be asked, and by what Redis said last."""
+        said = [] if last is None or now >= last.until else [last]
+        try:
+            said.append(await self._used(limit, now))
+        except DependencyUnavailable:
+            if not said:
+                raise
+        return max(said, key=lambda one: one.taken)
 
     async def _used(self, limit: Limit, now: float) -> Known:
         """By the ledger, which is asked once for all who wait for it."""
@@ -153,6 +158,6 @@ class Alone:
         self._meter.release(hold, now)
 
     def standing(self, limit: Limit, now: float) -> Standing:
-        name = f"{limit.counter}#{self._losses}" if remembered(limit) else limit.counter
-        found = self._meter.standing((msgspec.structs.replace(limit, counter=name),), now)[0]
+        share = self._shares.get(limit.counter)
+        found = self._meter.standing((limit if share is None else share.limit,), now)[0]
         return msgspec.structs.replace(found, limit=limit)

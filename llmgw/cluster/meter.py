@@ -10,8 +10,9 @@ Lost data. All of a slot has the name of its *life*. A slot without one is new, 
 it begins a new life with a grace, in which calls are admitted as while Redis is lost and every node registers the calls
 it has under way; then counters begin again with what the ledger has. A node that admitted calls without Redis ends the
 life of their slots in the same way, for what these used is in no counter. Call by call: what ended before a counter was
-read is in the ledger; what ends later was registered and settles here. A call that ends just while the ledger is being
-read may be in both, and is then counted twice rather than not at all.
+read is in the ledger, for none is read while a node says that older rows of it wait; what ends later was registered
+and settles here. A call that ends just while the ledger is being read may be in both, and is then counted twice rather
+than not at all.
 
 Amounts are exact up to 2^53 (9 million dollars in nano-dollars): a limit above that counts as that, so that a demand
 above it is refused.
@@ -23,7 +24,7 @@ import asyncio
 import contextlib
 import struct
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from math import inf
 from random import SystemRandom
@@ -51,6 +52,8 @@ LOOK_S: Final = 0.5
 BEAT_S: Final = 1.0
 BEATS: Final = 5
 """So long a node counts that is not heard of."""
+LAG_MS: Final = 3000
+"""So long it counts that a node said that it has rows which the ledger lacks."""
 LOAD_S: Final = 1.0
 """The longest that a call waits for what the ledger says of its counters."""
 FIRST_USE_S: Final = 0.05
@@ -68,6 +71,20 @@ _LEAVE, _SETTLE, _RELEASE, _HOLD = 0, 1, 2, 3
 _FACTS: Final = struct.Struct("<dddd")
 _encode: Final = msgspec.msgpack.Encoder().encode
 _random: Final = SystemRandom()
+_LAGGING: Final = "llmgw:{nodes}:lagging"
+LAG: Final = Script("""
+    local now = redis.call('TIME')
+    local ms = now[1] * 1000 + math.floor(now[2] / 1000)
+    if ARGV[2] == '0' then return redis.call('ZREM', KEYS[1], ARGV[1]) end
+    redis.call('ZADD', KEYS[1], ms + ARGV[3], ARGV[1])
+    return redis.call('PEXPIRE', KEYS[1], ARGV[3])
+""")
+LAGGING: Final = Script("""
+    local now = redis.call('TIME')
+    redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, now[1] * 1000 + math.floor(now[2] / 1000))
+    local own = redis.call('ZSCORE', KEYS[1], ARGV[1]) and 1 or 0
+    return redis.call('ZCARD', KEYS[1]) - own
+""")
 SCRIPT: Final = Script(files("llmgw.cluster").joinpath("meter.lua").read_text())
 
 
@@ -91,6 +108,8 @@ class _Image(Struct, gc=False):
     empty_at: float
     start: float
     """Of a calendar's period."""
+    at: float
+    """When Redis said so, of `time.monotonic`."""
 
 
 class _Call(Struct, eq=False):
@@ -124,7 +143,15 @@ class RedisMeter:
         *,
         on_shared_loss: OnLoss = "local",
         grace_s: float = GRACE_S,
+        lags: Callable[[], bool] = lambda: False,
     ) -> None:
+        """
+        Args:
+            on_shared_loss: what holds while Redis is lost.
+            grace_s: how long a slot that lost its data takes to hear of the calls under way.
+            lags: whether the ledger lacks rows of this node that are older than the last time this was asked.
+        """
+        self._lags = lags
         self._redis = redis
         self._ledger = ledger
         self._first_use = lives
@@ -175,7 +202,8 @@ class RedisMeter:
                 if not slots:
                     return hold
                 call = _Call(hold, now, held, {})
-                if not self._redis.available:
+                # What was admitted without Redis is in none of its counters before their slots live anew.
+                if not self._redis.available or not self._to_renew.isdisjoint(slots):
                     return await self._admit(call, slots, lease_s)
                 self.flush()
                 try:
@@ -363,7 +391,7 @@ class RedisMeter:
         for limit, (settled, held, empty_s, free_s) in zip(limits, _FACTS.iter_unpack(raw), strict=True):
             start = 0.0 if limit.period is None else bounds(limit.period, now)[0]
             self._images[limit.counter] = _Image(
-                int(settled), int(held), inf if empty_s < 0 else now + empty_s, start
+                int(settled), int(held), inf if empty_s < 0 else now + empty_s, start, monotonic()
             )
             if free_s != -2:
                 readings.append(
@@ -403,6 +431,8 @@ class RedisMeter:
         amount, slices = 0, []
         try:
             async with asyncio.timeout(LOAD_S):
+                if await self._redis.call(LAGGING, [_LAGGING], [self._node]):
+                    return "the ledger lacks calls of another node, which are on their way"
                 if limit.window_s is not None:
                     slices = await past(self._ledger, limit, limit.window_s, now)
                 else:
@@ -436,7 +466,7 @@ class RedisMeter:
             )
         if self._on_loss == "local":
             known = {
-                limit.counter: Known(image.settled + image.held, image.empty_at)
+                limit.counter: Known(image.settled + image.held, image.empty_at, image.at)
                 for limit in call.hold.demand.limits
                 if limit.measure != "parallel" and (image := self._images.get(limit.counter)) is not None
             }
@@ -507,14 +537,20 @@ class RedisMeter:
     async def run(self) -> None:
         """Look after the slots of calls under way; until it is cancelled."""
         beat_at = -inf
+        said: bool | None = None
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._wake.wait()
             self._wake.clear()
+            lags = self._lags()
             if not self._redis.available:
+                said = None
                 continue
             with contextlib.suppress(Lost):
+                if lags != said or monotonic() - beat_at >= BEAT_S:
+                    await self._redis.call(LAG, [_LAGGING], [self._node, int(lags), LAG_MS])
+                    said = lags
                 if monotonic() - beat_at >= BEAT_S:
                     beat = [_encode(["beat", self._node, BEATS])]
                     self._seen.append(await self._redis.call(SCRIPT, ["llmgw:{nodes}:meter"], beat))

@@ -85,6 +85,7 @@ class SpoolJournal:
         self._stopping = threading.Event()
         # A daemon: a disk that hangs must not keep the process from its end.
         self._thread = threading.Thread(target=self._sync, name="llmgw-journal", daemon=True)
+        self._asked = 0
         self.torn = 0
         """Lines that were found spoilt at the start."""
 
@@ -108,6 +109,14 @@ class SpoolJournal:
     def waiting(self) -> int:
         """Rows that are not in the store yet."""
         return len(self._unwritten) + len(self._gathered) + max(0, self._writer.expected - self._writer.taken)
+
+    def lags(self) -> bool:
+        """Whether rows that were accepted before this was asked last are not in the store yet."""
+        before, self._asked = (
+            self._asked,
+            self._writer.expected + len(self._unwritten) + len(self._gathered),
+        )
+        return self._writer.taken < before
 
     @property
     def unsettled(self) -> int:

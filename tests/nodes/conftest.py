@@ -89,7 +89,20 @@ class Site:
             for gateway in gateways:
                 wait_until(lambda gateway=gateway: ready(gateway)["status"] == "ready", timeout_s=20)  # type: ignore[misc]
                 wait_until(lambda gateway=gateway: knows(gateway, self.operator.key), timeout_s=20)  # type: ignore[misc]
+            self._met(count)
             yield gateways
+
+    def _met(self, count: int) -> None:
+        """Every node knows of all, by its next word to Redis after the last one's first."""
+        with self.redis.client() as client:
+
+            def words() -> list[int]:
+                found: Any = client.zrange("llmgw:{nodes}:meter", 0, -1, withscores=True)
+                return [int(when) for _, when in found]
+
+            wait_until(lambda: len(words()) == count)
+            last = max(words())
+            wait_until(lambda: min(words()) > last)
 
 
 def ready(gateway: Gateway) -> dict[str, Any]:

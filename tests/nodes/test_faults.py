@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from statistics import median
 from time import monotonic
 from typing import Final
@@ -12,6 +11,7 @@ import pytest
 
 from tests.gateway import Gateway
 from tests.nodes.conftest import CHAT, MODELS, PRICES, Site, providers, ready
+from tests.nodes.faults import POSTGRES, REDIS, Fault
 from tests.provider import Provider, wait_until
 
 pytestmark = pytest.mark.slow
@@ -20,43 +20,6 @@ DEADLINES_S: Final = 0.05 + 0.25
 BUSY_S: Final = 1.0
 """What a busy machine adds to a deadline."""
 LASTS_S: Final = 2.0
-
-
-def full(site: Site, limit: str) -> None:
-    with site.redis.client() as client:
-        client.config_set("maxmemory", limit)
-
-
-def role(site: Site, connections: int) -> None:
-    """So many connections of the gateways' role; those that there are end."""
-    site.postgres.execute(f"ALTER ROLE llmgw CONNECTION LIMIT {connections}")
-    site.postgres_line.cut()
-
-
-def read_only(site: Site, value: str) -> None:
-    site.postgres.execute(f'ALTER DATABASE "{site.database}" SET default_transaction_read_only = {value}')
-    site.postgres_line.cut()
-
-
-Fault = tuple[Callable[[Site], object], Callable[[Site], object]]
-REDIS: Final[dict[str, Fault]] = {
-    "killed": (lambda site: site.redis.kill(), lambda site: site.redis.start()),
-    "frozen": (lambda site: site.redis.freeze(), lambda site: site.redis.thaw()),
-    "slow": (lambda site: setattr(site.redis_line, "delay_s", 5.0), lambda site: site.redis_line.restore()),
-    "silent": (lambda site: site.redis_line.black_hole(), lambda site: site.redis_line.restore()),
-    "full": (lambda site: full(site, "1"), lambda site: full(site, "0")),
-}
-POSTGRES: Final[dict[str, Fault]] = {
-    "killed": (lambda site: site.postgres.kill(), lambda site: site.postgres.start()),
-    "frozen": (lambda site: site.postgres.freeze(), lambda site: site.postgres.thaw()),
-    "slow": (
-        lambda site: setattr(site.postgres_line, "delay_s", 5.0),
-        lambda site: site.postgres_line.restore(),
-    ),
-    "silent": (lambda site: site.postgres_line.black_hole(), lambda site: site.postgres_line.restore()),
-    "full": (lambda site: role(site, 0), lambda site: role(site, -1)),
-    "read-only": (lambda site: read_only(site, "on"), lambda site: read_only(site, "off")),
-}
 
 
 @pytest.mark.parametrize("fault", REDIS)
