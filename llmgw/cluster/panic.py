@@ -292,6 +292,9 @@ class ClusterPanicWatch(KnownPanic):
         with self._telling("its file", OperatorError, OSError):
             self._filed, self._stamp = await asyncio.to_thread(self._file_of, self._state)
             self._see(self._filed)
+            if self.entries != self._state.entries:
+                # The file can be read again, and says no more than is known.
+                self.have(self._state.entries)
 
     def _file_of(self, known: State) -> tuple[State, tuple[int, int, int]]:
         """What the file has and its stamp, once what is known is in it too."""

@@ -167,6 +167,11 @@ async def test_a_spoilt_file_stops_a_node_that_can_ask_nobody(site: Site) -> Non
     await asyncio.to_thread(watch.load)
     assert [entry.reason for entry in watch.entries] == ["the panic file cannot be read"]
     site.postgres.thaw()
+    async with site.node("one") as spoilt:
+        assert [entry.scope for entry in spoilt.entries] == ["all"]
+        site.path("one").write_bytes(encode(State()))
+        await eventually(lambda: scopes(spoilt) == [], timeout_s=SOON_S)
+    site.path("one").write_bytes(encode(State())[:-3])
     await asyncio.to_thread(site.turn_on, "provider:p")
     watch = ClusterPanicWatch(site.path("one"), Redis(site.redis.url), Postgres(site.url))
     await asyncio.to_thread(watch.load)
