@@ -123,7 +123,7 @@ def test_a_frozen_reader_costs_lines_and_nothing_else(pipe: Pipe) -> None:
     assert time.monotonic() - began < 5
     # Thawed, so that the thread can end before its descriptor is closed.
     os.set_blocking(pipe.read_end, False)
-    wait_until(lambda: (_read_now(pipe), not _alive("llmgw-log"))[1] or None)
+    wait_until(lambda: (_read_now(pipe), not _alive("llmgw-log"))[1] or None, timeout_s=30)
 
 
 def _alive(name: str) -> bool:

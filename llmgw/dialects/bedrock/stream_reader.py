@@ -156,6 +156,7 @@ class Reader:
             raise said.wrong("delta", "an object with one member")
         name, value = found
         block = self._blocks.get(index)
+        begins = block is None
         read = _DELTAS.get(name)
         wanted = _NATIVE if read is None else read[0]
         if block is None:
@@ -173,7 +174,7 @@ class Reader:
                 "contentBlockDelta",
                 {"delta": delta.whole(), "contentBlockIndex": index},
                 block.number,
-                part=None if block.said else name,
+                part=name if begins else None,
             )
         else:
             event = read[1](delta, value, block)

@@ -205,7 +205,7 @@ def test_what_only_this_api_has_passes_event_by_event() -> None:
     assert between(
         server, piece, closed(0), strange, opened(1, type="text", text="", mood="glad"), odd, closed(1)
     ) == [
-        NativeDelta(dialect="anthropic", kind="content_block_start", data=server),
+        NativeDelta(dialect="anthropic", kind="content_block_start", data=server, part="server_tool_use"),
         NativeDelta(dialect="anthropic", kind="content_block_delta", data=piece),
         NativeDelta(dialect="anthropic", kind="content_block_stop", data=closed(0)),
         NativeDelta(dialect="anthropic", kind="unheard_of", data=strange),

@@ -50,8 +50,8 @@ ENDING: list[Event] = [
 ]
 
 
-def native(kind: str, data: Any, block: int = 0) -> NativeDelta:
-    return NativeDelta(dialect="bedrock", kind=kind, data=data, block=block)
+def native(kind: str, data: Any, block: int = 0, part: str | None = None) -> NativeDelta:
+    return NativeDelta(dialect="bedrock", kind=kind, data=data, block=block, part=part)
 
 
 @pytest.mark.parametrize("recording", parameters(recordings(streaming=True)))
@@ -144,14 +144,14 @@ def test_what_the_providers_own_tools_do_passes_whole() -> None:
     )
     assert events(stream) == [
         BEGIN,
-        native("contentBlockStart", {"contentBlockIndex": 0, "start": call}),
+        native("contentBlockStart", {"contentBlockIndex": 0, "start": call}, part="server_tool_use"),
         native("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"toolUse": {"input": "{}"}}}),
         native("contentBlockStop", {"contentBlockIndex": 0}),
-        native("contentBlockStart", {"contentBlockIndex": 1, "start": result}, 1),
+        native("contentBlockStart", {"contentBlockIndex": 1, "start": result}, 1, part="toolResult"),
         native("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"toolResult": [{"text": "1"}]}}, 1),
         native("contentBlockStop", {"contentBlockIndex": 1}, 1),
         native("newEvent", {"a": 1}, 1),
-        native("contentBlockDelta", {"contentBlockIndex": 2, "delta": {"newDelta": 1}}, 2),
+        native("contentBlockDelta", {"contentBlockIndex": 2, "delta": {"newDelta": 1}}, 2, part="newDelta"),
         native("contentBlockDelta", {"contentBlockIndex": 2, "delta": {"text": "of another kind"}}, 2),
         *ENDING,
     ]

@@ -187,7 +187,7 @@ def test_what_only_gemini_has() -> None:
         dialect="gemini", native={"createTime": "t", "modelStatus": {"modelStage": "STABLE"}}
     )
     assert found[1:4] == [
-        NativeDelta(dialect="gemini", kind="executableCode", data=code, block=0),
+        NativeDelta(dialect="gemini", kind="executableCode", data=code, block=0, part="executableCode"),
         TextDelta(text="a", block=1),
         NativeDelta(
             dialect="gemini",
